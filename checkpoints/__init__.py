@@ -1,0 +1,1 @@
+"""Shipped checkpoints: one folder each, with config.json, model.safetensors and a model card (README.md)."""

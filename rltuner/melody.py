@@ -1,0 +1,432 @@
+"""Melodies: a batch of monophonic melodies on a grid of sixteenth notes.
+
+Conventions
+-----------
+* One *event* a step; a step is a sixteenth note, four to the quarter.
+* Event classes: 0 is NOTE_OFF (the note ends, silence follows), 1 is NO_EVENT (whatever sounds, or the silence,
+  goes on), class c >= 2 is the onset of MIDI pitch ``c - 2 + min_pitch``; with the default vocabulary class 2
+  is MIDI 48 and class 14 is middle C (MIDI 60).
+* note_seq numbers the two special events the other way round (-2 no event, -1 note off). They are converted
+  here, by name, and nowhere else.
+* Shapes: B melodies, T events, P events of context.
+
+Two event sequences can sound alike (a NOTE_OFF in a silence changes nothing). What is read from MIDI is in the
+*canonical* form: silence is one NOTE_OFF followed by NO_EVENTs, and a silence at the start is NO_EVENTs only.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rltuner.errors import InputError
+
+NOTE_OFF, NO_EVENT = 0, 1
+NUM_SPECIAL_EVENTS = 2
+STEPS_PER_QUARTER = 4
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The event classes: NOTE_OFF, NO_EVENT and one onset for each MIDI pitch in [min_pitch, max_pitch).
+
+    The default, C3 to B5, is the one of the RL Tuner paper: 38 classes.
+    """
+
+    min_pitch: int = 48
+    """Lowest MIDI pitch (inclusive)."""
+    max_pitch: int = 84
+    """Highest MIDI pitch (exclusive)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_pitch < self.max_pitch <= 128:
+            raise InputError(
+                f"vocabulary: min_pitch={self.min_pitch}, max_pitch={self.max_pitch}: "
+                "MIDI pitches must satisfy 0 <= min_pitch < max_pitch <= 128"
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of event classes."""
+        return self.max_pitch - self.min_pitch + NUM_SPECIAL_EVENTS
+
+    def class_of(self, pitch: int) -> int:
+        """Class of the onset of a MIDI pitch; InputError when the pitch is outside the vocabulary."""
+        if not self.min_pitch <= pitch < self.max_pitch:
+            raise InputError(
+                f"MIDI pitch {pitch} is outside the vocabulary ({self.min_pitch} to {self.max_pitch - 1}); "
+                "transpose the melody by octaves"
+            )
+        return pitch - self.min_pitch + NUM_SPECIAL_EVENTS
+
+    def __str__(self) -> str:
+        return f"{self.size} classes (MIDI {self.min_pitch} to {self.max_pitch - 1})"
+
+
+@dataclass(frozen=True)
+class Meter:
+    """Bar and beat in steps of a sixteenth: 4/4 is (16, 4), 3/4 is (12, 4), 6/8 is (12, 6)."""
+
+    steps_per_bar: int = 16
+    steps_per_beat: int = 4
+
+    def __post_init__(self) -> None:
+        if self.steps_per_beat < 1 or self.steps_per_bar < 1 or self.steps_per_bar % self.steps_per_beat:
+            raise InputError(
+                f"meter: steps_per_bar={self.steps_per_bar}, steps_per_beat={self.steps_per_beat}: "
+                "a bar must be a whole number of beats of at least one sixteenth"
+            )
+
+    @classmethod
+    def from_time_signature(cls, numerator: int, denominator: int) -> Meter:
+        """The metre of a time signature. 6/8, 9/8, 12/8 and the like have dotted beats.
+
+        Raises InputError where the sixteenth grid cannot hold it (a 5/32 bar, say).
+        """
+        if numerator < 1 or denominator not in (1, 2, 4, 8, 16):
+            raise InputError(f"time signature {numerator}/{denominator}: the sixteenth grid cannot hold it")
+        unit = 16 // denominator
+        compound = denominator >= 8 and numerator % 3 == 0 and numerator > 3
+        return cls(numerator * unit, 3 * unit if compound else unit)
+
+    @property
+    def time_signature(self) -> tuple[int, int]:
+        """(numerator, denominator) as written in a MIDI file; the inverse of `from_time_signature`."""
+        unit = self.steps_per_beat
+        if unit % 3 == 0:
+            unit //= 3
+        if 16 % unit:  # a beat of 5 sixteenths, say: write the bar in sixteenths
+            unit = 1
+        return self.steps_per_bar // unit, 16 // unit
+
+    def __str__(self) -> str:
+        return "{}/{}".format(*self.time_signature)
+
+
+class Melodies:
+    """A batch of B monophonic melodies of at most T events.
+
+    Args:
+      events: integers [B, T] (anything `torch.as_tensor` takes); one melody [T] becomes a batch of one.
+      lengths: int [B]; events at and past a melody's length are padding, ignored by every rule and metric
+        (and stored as NO_EVENT). Default: T for all.
+      context: int [B, P]; what the network heard before ``events[:, 0]`` (the primer), from the zero state.
+        -1 stands for the zero input vector, the start of a tune. Not part of the melody.
+      vocabulary, meter: shared by the whole batch.
+
+    Raises:
+      InputError: wrong shapes, an event outside the vocabulary, a length outside [0, T].
+
+    T = 0 and B = 0 are allowed: an empty melody has no onset.
+    """
+
+    def __init__(
+        self,
+        events: Any,
+        lengths: Any = None,
+        context: Any = None,
+        vocabulary: Vocabulary | None = None,
+        meter: Meter | None = None,
+    ) -> None:
+        self.vocabulary = vocabulary if vocabulary is not None else Vocabulary()
+        self.meter = meter if meter is not None else Meter()
+        events = _as_int64(events, "events")
+        if events.ndim == 1:
+            events = events[None]
+        if events.ndim != 2:
+            raise InputError(f"events: shape {tuple(events.shape)}; expected [B, T]")
+        batch, time = events.shape
+        device = events.device
+        if lengths is None:
+            self.lengths = torch.full((batch,), time, dtype=torch.int64, device=device)
+        else:
+            self.lengths = _as_int64(lengths, "lengths").to(device)
+            if self.lengths.shape != (batch,):
+                raise InputError(f"lengths: shape {tuple(self.lengths.shape)}; expected [{batch}]")
+            if batch and not 0 <= int(self.lengths.min()) <= int(self.lengths.max()) <= time:
+                raise InputError(f"lengths: every length must lie in [0, {time}]")
+        self.valid: Tensor = torch.arange(time, device=device) < self.lengths[:, None]
+        """bool [B, T]: True where the event belongs to the melody, False on padding."""
+        self.events: Tensor = torch.where(self.valid, events, NO_EVENT)
+        _check_classes(self.events, 0, self.vocabulary, "events")
+        if context is None:
+            self.context = torch.empty((batch, 0), dtype=torch.int64, device=device)
+        else:
+            self.context = _as_int64(context, "context").to(device)
+            if self.context.ndim != 2 or self.context.shape[0] != batch:
+                raise InputError(f"context: shape {tuple(self.context.shape)}; expected [{batch}, P]")
+            _check_classes(self.context, -1, self.vocabulary, "context")
+
+    # Views: each is computed once and kept.
+
+    @cached_property
+    def is_onset(self) -> Tensor:
+        """bool [B, T]: a note starts here. Always False on padding."""
+        return self.events >= NUM_SPECIAL_EVENTS
+
+    @cached_property
+    def pitch(self) -> Tensor:
+        """int64 [B, T]: MIDI pitch of the onset at t, -1 where there is none."""
+        return torch.where(self.is_onset, self.events - NUM_SPECIAL_EVENTS + self.vocabulary.min_pitch, -1)
+
+    @cached_property
+    def previous_onset(self) -> Tensor:
+        """int64 [B, T]: step of the last onset strictly before t, -1 if none."""
+        steps = torch.arange(self.events.shape[1], device=self.events.device)
+        own = torch.where(self.is_onset, steps, -1)
+        if not own.numel():
+            return own
+        latest = own.cummax(dim=1).values
+        return torch.nn.functional.pad(latest[:, :-1], (1, 0), value=-1)
+
+    @cached_property
+    def previous_pitch(self) -> Tensor:
+        """int64 [B, T]: MIDI pitch of the last onset strictly before t, -1 if none."""
+        previous = self.previous_onset
+        return torch.where(previous >= 0, self.pitch.gather(1, previous.clamp(min=0)), -1)
+
+    @cached_property
+    def interval(self) -> Tensor:
+        """int64 [B, T]: semitones from the previous onset to the onset at t; 0 where either is missing."""
+        both = self.is_onset & (self.previous_pitch >= 0)
+        return torch.where(both, self.pitch - self.previous_pitch, 0)
+
+    # A batch behaves like a sequence of melodies.
+
+    def __len__(self) -> int:
+        return self.events.shape[0]
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Melodies:
+        """The chosen melodies, as a batch (an int gives a batch of one)."""
+        if isinstance(index, int):
+            index = [range(len(self))[index]]
+        return Melodies(
+            self.events[index], self.lengths[index], self.context[index], self.vocabulary, self.meter
+        )
+
+    def to(self, device: torch.device | str) -> Melodies:
+        """The same melodies on another device."""
+        return Melodies(
+            self.events.to(device), self.lengths, self.context.to(device), self.vocabulary, self.meter
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Melodies]) -> Melodies:
+        """One batch of all the parts, padded to the longest. Contexts must have one width P.
+
+        Raises InputError where vocabularies, metres or context widths differ, or where there is no part.
+        """
+        if not parts:
+            raise InputError("concatenate: no melodies given")
+        first = parts[0]
+        for part in parts:
+            if part.vocabulary != first.vocabulary or part.meter != first.meter:
+                raise InputError(
+                    f"melodies on different grids: {first.vocabulary} in {first.meter} and "
+                    f"{part.vocabulary} in {part.meter}; compare like with like"
+                )
+            if part.context.shape[1] != first.context.shape[1]:
+                raise InputError(
+                    f"contexts of {first.context.shape[1]} and {part.context.shape[1]} events in one batch"
+                )
+        time = max(part.events.shape[1] for part in parts)
+        pad = torch.nn.functional.pad
+        return cls(
+            torch.cat([pad(p.events, (0, time - p.events.shape[1]), value=NO_EVENT) for p in parts]),
+            torch.cat([p.lengths for p in parts]),
+            torch.cat([p.context for p in parts]),
+            first.vocabulary,
+            first.meter,
+        )
+
+    @classmethod
+    def from_lists(
+        cls, events: Iterable[Sequence[int]], vocabulary: Vocabulary | None = None, meter: Meter | None = None
+    ) -> Melodies:
+        """A batch of melodies of different lengths, padded."""
+        rows = [torch.as_tensor(list(row), dtype=torch.int64) for row in events]
+        if not rows:
+            return cls(torch.empty((0, 0), dtype=torch.int64), vocabulary=vocabulary, meter=meter)
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=NO_EVENT)
+        return cls(padded, [len(row) for row in rows], None, vocabulary, meter)
+
+    def __repr__(self) -> str:
+        batch, time = self.events.shape
+        return (
+            f"Melodies(B={batch}, T={time}, context={self.context.shape[1]}, {self.vocabulary}, {self.meter})"
+        )
+
+    # Notes, MIDI and note_seq.
+
+    def notes(self, index: int) -> list[tuple[int, int, int]]:
+        """The notes of one melody: (MIDI pitch, first step, step after the last), in order, never overlapping.
+
+        A note lasts until the next onset, the next NOTE_OFF or the melody's end, whichever comes first.
+        """
+        length = int(self.lengths[index])
+        row = self.events[index, :length].tolist()
+        starts = [t for t, event in enumerate(row) if event != NO_EVENT] + [length]
+        return [
+            (row[start] - NUM_SPECIAL_EVENTS + self.vocabulary.min_pitch, start, end)
+            for start, end in zip(starts, starts[1:], strict=False)
+            if row[start] != NOTE_OFF
+        ]
+
+    def to_midi(self, path: str | os.PathLike[str], index: int = 0, qpm: float = 120.0) -> None:
+        """Writes one melody as a MIDI file with one instrument track, its tempo and its time signature."""
+        from rltuner.midi import write_midi
+
+        write_midi(self.notes(index), path, qpm, self.meter)
+
+    @classmethod
+    def from_midi(cls, path: str | os.PathLike[str], vocabulary: Vocabulary | None = None) -> Melodies:
+        """Reads a monophonic MIDI file as a batch of one melody, in the canonical form.
+
+        Onsets and ends are rounded to the grid by MIDI ticks, so tempo changes do not matter. Raises InputError
+        (naming the file and the place) for a file that is broken, empty, polyphonic or out of range.
+        """
+        from rltuner.midi import read_midi
+
+        notes, meter = read_midi(path)
+        try:
+            events = events_of_notes(notes, vocabulary if vocabulary is not None else Vocabulary())
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        return cls(events[None], vocabulary=vocabulary, meter=meter)
+
+    def to_note_sequences(self, qpm: float = 120.0) -> list[Any]:
+        """One note_seq `NoteSequence` a melody (unquantised, in seconds)."""
+        note_seq = _import_note_seq()
+        offset = self.vocabulary.min_pitch - NUM_SPECIAL_EVENTS
+        special = {NOTE_OFF: note_seq.MELODY_NOTE_OFF, NO_EVENT: note_seq.MELODY_NO_EVENT}
+        sequences = []
+        for row, length in zip(self.events.tolist(), self.lengths.tolist(), strict=True):
+            events = [special.get(event, event + offset) for event in row[:length]]
+            melody = note_seq.Melody(events, steps_per_bar=self.meter.steps_per_bar)
+            sequence = melody.to_sequence(qpm=qpm)
+            sequence.ticks_per_quarter = note_seq.STANDARD_PPQ
+            signature = sequence.time_signatures.add()
+            signature.numerator, signature.denominator = self.meter.time_signature
+            sequences.append(sequence)
+        return sequences
+
+    @classmethod
+    def from_note_sequences(
+        cls, sequences: Iterable[Any], vocabulary: Vocabulary | None = None, *, polyphonic: bool = False
+    ) -> Melodies:
+        """Melodies of note_seq `NoteSequence`s: note_seq's own extraction, one melody an instrument.
+
+        Args:
+          sequences: unquantised NoteSequences, all in one metre (note_seq starts each melody at a bar line).
+          polyphonic: where True, of notes that start together the highest is taken; else they are an InputError.
+
+        Raises InputError where a sequence cannot be put on the grid, or a pitch is outside the vocabulary.
+        """
+        rows: list[Tensor] = []
+        meters: set[Meter] = set()
+        vocabulary = vocabulary if vocabulary is not None else Vocabulary()
+        for sequence in sequences:
+            for melody, meter in _note_seq_melodies(sequence, polyphonic):
+                rows.append(events_of_note_seq(melody, vocabulary))
+                meters.add(meter)
+        if len(meters) > 1:
+            raise InputError(f"melodies in several metres ({', '.join(sorted(map(str, meters)))}) in one batch")
+        return cls.from_lists([row.tolist() for row in rows], vocabulary, meters.pop() if meters else None)
+
+
+def events_of_notes(notes: Sequence[tuple[int, int, int]], vocabulary: Vocabulary) -> Tensor:
+    """Canonical events [T] of notes (MIDI pitch, first step, step after the last), sorted by first step.
+
+    A note that still sounds at the next onset ends there. T is the end of the last note (0 without notes).
+    """
+    total = max((end for _, _, end in notes), default=0)
+    events = torch.full((total,), NO_EVENT, dtype=torch.int64)
+    following = [start for _, start, _ in notes[1:]] + [total]
+    for (pitch, start, end), next_start in zip(notes, following, strict=True):
+        events[start] = vocabulary.class_of(pitch)
+        if end < next_start:
+            events[end] = NOTE_OFF
+    return events
+
+
+def events_of_note_seq(melody: Sequence[int], vocabulary: Vocabulary) -> Tensor:
+    """Events [T] of a note_seq Melody (-2 no event, -1 note off, otherwise a MIDI pitch)."""
+    note_seq = _import_note_seq()
+    special = {note_seq.MELODY_NOTE_OFF: NOTE_OFF, note_seq.MELODY_NO_EVENT: NO_EVENT}
+    return torch.tensor(
+        [special[e] if e in special else vocabulary.class_of(e) for e in melody], dtype=torch.int64
+    )
+
+
+def _note_seq_melodies(sequence: Any, polyphonic: bool) -> list[tuple[Sequence[int], Meter]]:
+    """Every instrument's melody in a NoteSequence, with its metre; drums are left out."""
+    note_seq = _import_note_seq()
+    try:
+        quantized = note_seq.quantize_note_sequence(sequence, steps_per_quarter=STEPS_PER_QUARTER)
+        signature = quantized.time_signatures[0]
+        meter = Meter.from_time_signature(signature.numerator, signature.denominator)
+        melodies = []
+        for instrument in sorted({note.instrument for note in quantized.notes if not note.is_drum}):
+            melody = note_seq.Melody()
+            melody.from_quantized_sequence(
+                quantized,
+                instrument=instrument,
+                gap_bars=math.inf,  # a long rest does not end the melody
+                ignore_polyphonic_notes=polyphonic,
+            )
+            if len(melody):
+                melodies.append((list(melody), meter))
+    except (
+        note_seq.QuantizationStatusError,
+        note_seq.PolyphonicMelodyError,
+        note_seq.NonIntegerStepsPerBarError,
+    ) as error:
+        name = sequence.filename or sequence.id or "NoteSequence"
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: note_seq cannot read it as a melody: {reason}") from None
+    return melodies
+
+
+def _import_note_seq() -> Any:
+    """note_seq, imported late (over a second) and without its two side effects.
+
+    It warns about a missing ffmpeg, which nothing here uses, and lifts the limit on ticks by which pretty_midi
+    refuses files that would take all memory.
+    """
+    import warnings
+
+    import pretty_midi.pretty_midi as guarded
+
+    guard = guarded.MAX_TICK
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*ffmpeg.*")
+        import note_seq
+    guarded.MAX_TICK = min(guard, guarded.MAX_TICK)
+    return note_seq
+
+
+def _as_int64(values: Any, name: str) -> Tensor:
+    try:
+        tensor = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name}: not a rectangular array of integers ({error})") from None
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        if tensor.numel():
+            raise InputError(f"{name}: dtype {tensor.dtype}; expected integers")
+    return tensor.to(torch.int64)
+
+
+def _check_classes(classes: Tensor, lowest: int, vocabulary: Vocabulary, name: str) -> None:
+    if not classes.numel():
+        return
+    low, high = int(classes.min()), int(classes.max())
+    if low < lowest or high >= vocabulary.size:
+        wrong = low if low < lowest else high
+        raise InputError(f"{name}: class {wrong} is outside the vocabulary of {vocabulary}")

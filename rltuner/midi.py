@@ -1,0 +1,103 @@
+"""Notes on the sixteenth grid <-> MIDI files, through pretty_midi.
+
+A note is (MIDI pitch, first step, step after the last); a step is a sixteenth. Files are read by ticks, not by
+seconds, so that tempo changes and rounding of the tempo to microseconds cannot move a note.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from rltuner.errors import InputError
+from rltuner.melody import STEPS_PER_QUARTER, Meter
+
+Note = tuple[int, int, int]
+
+TICKS_PER_STEP = 120
+VELOCITY = 100
+MIN_QPM, MAX_QPM = 4.0, 1000.0  # MIDI stores microseconds per quarter in 24 bits: 3.6 qpm is the least it can hold
+
+
+def write_midi(notes: list[Note], path: str | os.PathLike[str], qpm: float, meter: Meter, program: int = 0) -> None:
+    """Writes notes as one instrument track with a tempo and a time signature.
+
+    Args:
+      notes: as above; they must not overlap.
+      path: file to write; its folder must exist.
+      qpm: quarter notes a minute, in [4, 1000].
+      meter: written as the time signature.
+      program: General MIDI instrument, 0 (piano) to 127.
+
+    Raises InputError where the tempo is out of range or the file cannot be written.
+    """
+    import pretty_midi
+
+    if not (math.isfinite(qpm) and MIN_QPM <= qpm <= MAX_QPM):
+        raise InputError(f"qpm={qpm}: the tempo must lie in [{MIN_QPM:g}, {MAX_QPM:g}] quarters a minute")
+    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_STEP * STEPS_PER_QUARTER, initial_tempo=qpm)
+    numerator, denominator = meter.time_signature
+    midi.time_signature_changes.append(pretty_midi.TimeSignature(numerator, denominator, 0.0))
+    instrument = pretty_midi.Instrument(program=program, name="melody")
+    for pitch, start, end in notes:
+        begins, ends = (midi.tick_to_time(step * TICKS_PER_STEP) for step in (start, end))
+        instrument.notes.append(pretty_midi.Note(VELOCITY, pitch, begins, ends))
+    midi.instruments.append(instrument)
+    try:
+        midi.write(os.fspath(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
+    """Reads a monophonic MIDI file: its notes in order and its (first) metre, 4/4 where none is given.
+
+    Onsets and ends are rounded to the nearest step, a note to at least one step; a note that runs into the next
+    onset by less than a step is cut there.
+
+    Raises InputError: unreadable file, no notes, several tracks with notes, notes that sound together.
+    """
+    midi = _parse(path)
+    tracks = [i for i in midi.instruments if not i.is_drum and i.notes]
+    if not tracks:
+        raise InputError(f"{path}: no notes in it; give a MIDI file with one melody")
+    if len(tracks) > 1:
+        raise InputError(f"{path}: {len(tracks)} tracks have notes; keep only the melody's track")
+    ticks_per_step = midi.resolution / STEPS_PER_QUARTER
+    notes: list[Note] = []
+    for note in sorted(tracks[0].notes, key=lambda n: (n.start, n.pitch)):
+        begins, ends = (midi.time_to_tick(time) / ticks_per_step for time in (note.start, note.end))
+        start = math.floor(begins + 0.5)
+        end = max(math.floor(ends + 0.5), start + 1)
+        if notes and (start == notes[-1][1] or notes[-1][2] - start > 1):
+            raise InputError(
+                f"{path}: two notes sound together at {note.start:.2f} s (MIDI {notes[-1][0]} and {note.pitch}); "
+                "a melody has one note at a time"
+            )
+        if notes:
+            notes[-1] = (*notes[-1][:2], min(notes[-1][2], start))
+        notes.append((note.pitch, start, end))
+    signature = next(iter(midi.time_signature_changes), None)
+    meter = Meter.from_time_signature(signature.numerator, signature.denominator) if signature else Meter()
+    return notes, meter
+
+
+def _parse(path: str | os.PathLike[str]) -> Any:
+    """The file as a PrettyMIDI object, or an InputError that says what is wrong with it."""
+    import pretty_midi
+
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pretty_midi.PrettyMIDI(os.fspath(file))
+    except PermissionError:
+        raise InputError(f"{path}: not readable; check its permissions") from None
+    except Exception as error:  # parsers of broken files raise anything: every one means "not a MIDI file"
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(f"{path}: not a readable MIDI file ({reason})") from None

@@ -1,0 +1,48 @@
+"""`high_low_unique`: the highest and the lowest note come once."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rltuner.melody import Melodies
+from rltuner.rules.rule import rule
+
+
+@rule("high_low_unique")
+@dataclass(frozen=True)
+class HighLowUnique:
+    """At the last event, `reward` for a unique highest event and again for a unique lowest note.
+
+    Source: RL Tuner's reward_high_low_unique.
+    """
+
+    reward: float = 3.0
+    """Reward for each of the two."""
+
+    def __call__(self, melodies: Melodies) -> Tensor:
+        earned = has_unique_highest(melodies).float() + has_unique_lowest(melodies).float()
+        steps = torch.arange(melodies.events.shape[1], device=melodies.events.device)
+        is_last = steps == melodies.lengths[:, None] - 1
+        return is_last * (self.reward * earned)[:, None]
+
+
+def has_unique_highest(melodies: Melodies) -> Tensor:
+    """bool [B]: the largest class number occurs once. False for an empty melody.
+
+    All classes count, as in the reference, so that one hold among rests is a unique highest event.
+    """
+    return _occurs_once(torch.where(melodies.valid, melodies.events, -1), melodies.valid, highest=True)
+
+
+def has_unique_lowest(melodies: Melodies) -> Tensor:
+    """bool [B]: the lowest pitch has one onset. False for a melody without onsets."""
+    above_all = melodies.vocabulary.size
+    return _occurs_once(torch.where(melodies.is_onset, melodies.events, above_all), melodies.is_onset, highest=False)
+
+
+def _occurs_once(classes: Tensor, counted: Tensor, highest: bool) -> Tensor:
+    if not classes.shape[1]:
+        return counted.any(dim=1)
+    extreme = classes.amax(dim=1) if highest else classes.amin(dim=1)
+    return ((classes == extreme[:, None]) & counted).sum(dim=1) == 1
