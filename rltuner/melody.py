@@ -150,8 +150,9 @@ class Melodies:
             self.lengths = _as_int64(lengths, "lengths").to(device)
             if self.lengths.shape != (batch,):
                 raise InputError(f"lengths: shape {tuple(self.lengths.shape)}; expected [{batch}]")
-            if batch and not 0 <= int(self.lengths.min()) <= int(self.lengths.max()) <= time:
-                raise InputError(f"lengths: every length must lie in [0, {time}]")
+            wrong = self.lengths[(self.lengths < 0) | (self.lengths > time)]
+            if len(wrong):
+                raise InputError(f"lengths: {int(wrong[0])}; every length must lie in [0, {time}]")
         self.valid: Tensor = torch.arange(time, device=device) < self.lengths[:, None]
         """bool [B, T]: True where the event belongs to the melody, False on padding."""
         self.events: Tensor = torch.where(self.valid, events, NO_EVENT)
@@ -251,7 +252,7 @@ class Melodies:
         cls, events: Iterable[Sequence[int]], vocabulary: Vocabulary | None = None, meter: Meter | None = None
     ) -> Melodies:
         """A batch of melodies of different lengths, padded."""
-        rows = [torch.as_tensor(list(row), dtype=torch.int64) for row in events]
+        rows = [_as_int64(list(row), "events") for row in events]
         if not rows:
             return cls(torch.empty((0, 0), dtype=torch.int64), vocabulary=vocabulary, meter=meter)
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=NO_EVENT)

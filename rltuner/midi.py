@@ -20,6 +20,7 @@ Note = tuple[int, int, int]
 TICKS_PER_STEP = 120
 VELOCITY = 100
 MIN_QPM, MAX_QPM = 4.0, 1000.0  # MIDI stores microseconds per quarter in 24 bits: 3.6 qpm is the least it can hold
+MAX_NUMERATOR = 255  # of a time signature: MIDI stores it in one byte
 
 
 def write_midi(notes: list[Note], path: str | os.PathLike[str], qpm: float, meter: Meter, program: int = 0) -> None:
@@ -32,7 +33,7 @@ def write_midi(notes: list[Note], path: str | os.PathLike[str], qpm: float, mete
       meter: written as the time signature.
       program: General MIDI instrument, 0 (piano) to 127.
 
-    Raises InputError where the tempo is out of range or the file cannot be written.
+    Raises InputError where the tempo or the metre is out of range or the file cannot be written.
     """
     import pretty_midi
 
@@ -40,6 +41,8 @@ def write_midi(notes: list[Note], path: str | os.PathLike[str], qpm: float, mete
         raise InputError(f"qpm={qpm}: the tempo must lie in [{MIN_QPM:g}, {MAX_QPM:g}] quarters a minute")
     midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_STEP * STEPS_PER_QUARTER, initial_tempo=qpm)
     numerator, denominator = meter.time_signature
+    if numerator > MAX_NUMERATOR:
+        raise InputError(f"metre {meter}: MIDI holds at most {MAX_NUMERATOR} beats a bar")
     midi.time_signature_changes.append(pretty_midi.TimeSignature(numerator, denominator, 0.0))
     instrument = pretty_midi.Instrument(program=program, name="melody")
     for pitch, start, end in notes:
@@ -81,8 +84,12 @@ def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
             notes[-1] = (*notes[-1][:2], min(notes[-1][2], start))
         notes.append((note.pitch, start, end))
     signature = next(iter(midi.time_signature_changes), None)
-    meter = Meter.from_time_signature(signature.numerator, signature.denominator) if signature else Meter()
-    return notes, meter
+    if signature is None:
+        return notes, Meter()
+    try:
+        return notes, Meter.from_time_signature(signature.numerator, signature.denominator)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _parse(path: str | os.PathLike[str]) -> Any:

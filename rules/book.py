@@ -28,7 +28,7 @@ from torch import Tensor
 from rltuner.errors import InputError
 from rltuner.key import Key
 from rltuner.melody import Melodies
-from rltuner.rules.rule import Rule, make_rule, suggest, takes
+from rltuner.rules.rule import Rule, make_rule, parameters_of, suggest, takes
 
 _BOOK_FIELDS = ("description", "key", "rules")
 
@@ -43,7 +43,7 @@ class RuleBook:
     rules: Mapping[str, Rule]
     weights: Mapping[str, float]
     table: Mapping[str, Any]
-    """The book with its key filled in, as plain values: what a run stores and `digest` covers."""
+    """The book with its key and every default filled in, as plain values: what a run stores."""
 
     def score(self, melodies: Melodies) -> dict[str, Tensor]:
         """Each rule's weighted reward of each event, and "total", their sum: float32 [B, T].
@@ -59,8 +59,7 @@ class RuleBook:
     @property
     def digest(self) -> str:
         """SHA-256 of the resolved rules and weights; two books that score alike by construction share it."""
-        content = {key: value for key, value in self.table.items() if key != "description"}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.table["rules"], sort_keys=True).encode()).hexdigest()
 
 
 def book_names() -> list[str]:
@@ -122,9 +121,15 @@ def book_from_table(name: str, table: Mapping[str, Any]) -> RuleBook:
             raise InputError(f"rules.{rule_name}.weight = {weight!r} is not a finite number")
         if takes(rule_name, "key"):
             parameters.setdefault("key", key)
-        rules[rule_name] = make_rule(rule_name, parameters)
+        made = make_rule(rule_name, parameters)
+        if "key" in parameters:
+            try:
+                Key.parse(parameters["key"])
+            except InputError as error:
+                raise InputError(f"rule {rule_name!r}: {error}") from None
+        rules[rule_name] = made
         weights[rule_name] = float(weight)
-        resolved[rule_name] = {"weight": float(weight), **parameters}
+        resolved[rule_name] = {"weight": float(weight), **parameters_of(made)}
     return RuleBook(
         name, description, key, rules, weights, {"description": description, "key": key, "rules": resolved}
     )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from rltuner.errors import InputError
 from rltuner.melody import Melodies
 from rltuner.rules.rule import rule
 
@@ -26,6 +27,10 @@ class Motif:
     """Added for every further distinct pitch."""
     steps: int = 8
     """Length of a motif in steps."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"steps = {self.steps}: a motif has at least one step")
 
     def __call__(self, melodies: Melodies) -> Tensor:
         pitches = distinct_pitches(melodies, self.steps)

@@ -1,6 +1,7 @@
 """`penalize_autocorrelation`: the melody so far does not resemble itself a step or three later."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from rltuner.melody import Melodies
 from rltuner.rules.rule import rule
 
 LAGS = (1, 2, 3)  # steps
+RESOLUTION = 1_000_000  # the threshold is rounded to one part in a million
 
 
 @rule("penalize_autocorrelation")
@@ -30,10 +32,10 @@ class PenalizeAutocorrelation:
 
     def __call__(self, melodies: Melodies) -> Tensor:
         total = torch.zeros(melodies.events.shape, dtype=torch.float64, device=melodies.events.device)
-        per_million = round(self.threshold * 1_000_000)
+        threshold = Fraction(round(self.threshold * RESOLUTION), RESOLUTION)
         for lag in LAGS:
             numerator, denominator = autocorrelation(melodies.events, lag)
-            exceeds = numerator.abs() * 1_000_000 > denominator * per_million
+            exceeds = numerator.abs() * threshold.denominator > denominator * threshold.numerator
             total += torch.where(exceeds, numerator.abs() / denominator.clamp(min=1), 0.0)
         return torch.where(melodies.valid, -self.scale * total, 0.0).float()
 

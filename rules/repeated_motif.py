@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rltuner.errors import InputError
 from rltuner.melody import Melodies
 from rltuner.rules.motif import MIN_PITCHES, distinct_pitches
 from rltuner.rules.rule import rule
@@ -25,6 +26,10 @@ class RepeatedMotif:
     steps: int = 8
     """Length of a motif in steps."""
 
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"steps = {self.steps}: a motif has at least one step")
+
     def __call__(self, melodies: Melodies) -> Tensor:
         pitches = distinct_pitches(melodies, self.steps)
         reward = self.reward + self.bonus * (pitches - MIN_PITCHES)
@@ -38,7 +43,7 @@ def ends_repeated_motif(melodies: Melodies, steps: int) -> Tensor:
     """
     is_motif = distinct_pitches(melodies, steps) >= MIN_PITCHES
     time = melodies.events.shape[1]
-    if time < 2 * steps:
+    if time < 2 * steps or not len(melodies):
         return torch.zeros_like(is_motif)
     windows = _window_ids(melodies.events, steps)  # [B, W], window w ends at step w + steps - 1
     # A stable sort brings equal windows together, the earliest first: its end is the one to compare with.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, get_type_hints, runtime_checkable
 
@@ -37,12 +38,16 @@ def rule(name: str) -> Callable[[R], R]:
 
     def register(definition: R) -> R:
         known = _REGISTER.get(name)
-        if known is not None and known.__qualname__ != getattr(definition, "__qualname__", ""):
+        if known is not None and _origin(known) != _origin(definition):
             raise InputError(f"rule {name!r}: the name is taken by {known.__module__}.{known.__qualname__}")
         _REGISTER[name] = definition
         return definition
 
     return register
+
+
+def _origin(definition: Any) -> tuple[str, str]:
+    return definition.__module__, definition.__qualname__
 
 
 def rule_names() -> list[str]:
@@ -53,8 +58,8 @@ def rule_names() -> list[str]:
 def make_rule(name: str, parameters: Mapping[str, Any]) -> Rule:
     """The rule `name` with its parameters set.
 
-    Raises InputError for an unknown rule or parameter (with the nearest known name) and for a value of another
-    type than the parameter's.
+    Raises InputError for an unknown rule or parameter (with the nearest known name), for a value of another
+    type than the parameter's, and for a value that the rule refuses.
     """
     if name not in _REGISTER:
         raise InputError(f"unknown rule {name!r}; {suggest(name, _REGISTER)}")
@@ -70,9 +75,21 @@ def make_rule(name: str, parameters: Mapping[str, Any]) -> Rule:
             value = float(value)
         if type(value) is not kind:
             raise InputError(f"rule {name!r}: {parameter} = {value!r} is not of type {kind.__name__}")
+        if kind is float and not math.isfinite(value):
+            raise InputError(f"rule {name!r}: {parameter} = {value!r} is not a finite number")
         values[parameter] = value
-    made: Rule = definition(**values) if fields else definition
+    try:
+        made: Rule = definition(**values) if fields else definition
+    except InputError as error:
+        raise InputError(f"rule {name!r}: {error}") from None
     return made
+
+
+def parameters_of(rule: Rule) -> dict[str, Any]:
+    """Every parameter of a made rule with its value, defaults included; {} for a function."""
+    if not dataclasses.is_dataclass(rule) or isinstance(rule, type):
+        return {}
+    return {f.name: getattr(rule, f.name) for f in dataclasses.fields(rule)}
 
 
 def takes(name: str, parameter: str) -> bool:

@@ -1,0 +1,33 @@
+# Everything happens in .venv, which is made on the first call. PYTHON chooses the interpreter (3.11 or later).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: tune test lint types bench clean
+
+tune: $(VENV)/.installed
+	$(BIN)/rltuner finetune --algo psi
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The types are checked on the package as users get it: built, installed into a folder of its own.
+types: $(VENV)/.installed
+	rm -rf build/installed
+	$(BIN)/pip install --quiet --no-deps --target build/installed .
+	cd build/installed && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p rltuner
+
+bench: $(VENV)/.installed
+	$(BIN)/python scripts/bench.py all
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

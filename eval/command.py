@@ -1,0 +1,77 @@
+"""What `rltuner evaluate` does: the paper's rows of several sources in one table."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import torch
+
+from rltuner.config import EvaluateConfig
+from rltuner.console import output_console, say
+from rltuner.errors import InputError
+from rltuner.eval.paper import PUBLISHED, evaluate
+from rltuner.eval.table import terminal_table
+from rltuner.key import Key
+from rltuner.sources import melodies_of
+
+
+def run(config: EvaluateConfig) -> dict[str, Any]:
+    """Composes or reads the melodies of every source, prints the table, and writes JSON where asked.
+
+    Returns what the JSON file holds. Raises InputError for a source, key or file that cannot be used.
+    """
+    torch.set_num_threads(config.threads)
+    Key.parse(config.key)
+    if not config.sources:
+        raise InputError("evaluate: name at least one source, such as: rltuner evaluate note_rnn")
+    if config.json is not None and not config.json.parent.is_dir():
+        raise InputError(f"{config.json}: the folder {config.json.parent} does not exist")
+    results: dict[str, dict[str, Any]] = {}
+    for source in config.sources:
+        started = time.monotonic()
+        melodies = melodies_of(
+            source,
+            config.count,
+            config.length,
+            primer=config.primer,
+            seed=config.seed,
+            temperature=config.temperature,
+            device=config.device,
+        )
+        distinct = len({tuple(row[:n]) for row, n in zip(melodies.events.tolist(), melodies.lengths.tolist(), strict=True)})
+        results[source] = {
+            "melodies": len(melodies),
+            "steps": int(melodies.lengths.sum()),
+            "distinct": distinct,
+            "rows": evaluate(melodies, key=config.key),
+        }
+        seconds = time.monotonic() - started
+        say(f"{source}: {len(melodies):,} melodies, {distinct / max(1, len(melodies)):.2%} distinct ({seconds:.1f} s)")
+    columns = {source: result["rows"] for source, result in results.items()}
+    if config.paper:
+        columns |= PUBLISHED
+    output_console.print(terminal_table(columns, f"The RL Tuner paper's rows, key of {config.key}"))
+    report = {
+        "key": config.key,
+        "length": config.length,
+        "primer": config.primer,
+        "seed": config.seed,
+        "temperature": config.temperature,
+        "sources": results,
+    }
+    if config.json is not None:
+        text = json.dumps(_without_nan(report), indent=2, ensure_ascii=False) + "\n"
+        try:
+            config.json.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{config.json}: cannot be written ({error.strerror})") from None
+    return report
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with null for NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _without_nan(entry) for name, entry in value.items()}
+    return None if isinstance(value, float) and value != value else value

@@ -1,0 +1,93 @@
+"""Pictures: how tuning went, and what melodies look like. Readable in black and white."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rltuner.melody import Melodies
+
+_STYLES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "^", "v", "D", "x", "+", "*", "P")
+
+
+def plot_tuning(records: Sequence[dict[str, Any]], c: float, file: Path) -> None:
+    """Rewards by rule and KL against events, from the records of metrics.jsonl; nothing without records."""
+    if not records:
+        return
+    plt = _pyplot()
+    events = [record["events"] / 1e6 for record in records]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    series = (
+        ("rules' reward / c", [record["rule_reward"] / c for record in records]),
+        ("KL(π‖p)", [record["kl"] for record in records]),
+        ("J = reward / c − KL", [record["objective"] for record in records]),
+        ("log p", [record["log_prior"] for record in records]),
+    )
+    for (label, values), style in zip(series, _STYLES, strict=True):
+        left.plot(events, values, style, color="black", label=label, linewidth=1.4)
+    left.set(xlabel="events composed (millions)", ylabel="nats per melody", title="What is traded for what")
+    _limit_to_most(left, [v for _, values in series for v in values])
+    left.legend(frameon=False)
+    names = [name for name in records[0] if name.startswith("rule_") and name != "rule_reward"]
+    every = max(1, len(events) // 8)
+    for name, marker in zip(names, _cycle(_MARKERS, len(names)), strict=True):
+        values = [record[name] for record in records]
+        right.plot(events, values, marker=marker, markevery=every, markersize=5, linewidth=1, label=name[5:])
+    right.set(xlabel="events composed (millions)", ylabel="weighted reward per melody", title="Reward by rule")
+    _limit_to_most(right, [record[name] for record in records for name in names])
+    right.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    for axes in (left, right):
+        axes.grid(alpha=0.25)
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
+
+
+def plot_piano_rolls(melodies: Melodies, file: Path, title: str) -> None:
+    """Up to 12 melodies, one small piano roll each: MIDI pitch against steps, bar lines in the melodies' metre."""
+    plt = _pyplot()
+    count = min(12, len(melodies))
+    rows = max(1, -(-count // 3))
+    figure, grid = plt.subplots(
+        rows, 3, figsize=(11, 1.9 * rows + 0.6), sharex=True, sharey=True, layout="constrained", squeeze=False
+    )
+    for index, axes in enumerate(grid.flat):
+        if index >= count:
+            axes.set_visible(False)
+            continue
+        for pitch, start, end in melodies.notes(index):
+            axes.broken_barh([(start, end - start)], (pitch - 0.5, 1), facecolor="black", edgecolor="white", linewidth=0.5)
+        for bar in range(0, melodies.events.shape[1] + 1, melodies.meter.steps_per_bar):
+            axes.axvline(bar, color="0.75", linewidth=0.8, zorder=0)
+        axes.axhline(60, color="0.85", linewidth=0.8, zorder=0)
+        axes.set_xlim(0, max(1, melodies.events.shape[1]))
+        axes.set_title(f"{index + 1}", fontsize=8, loc="left", pad=2)
+        axes.tick_params(labelsize=7)
+    figure.suptitle(title, fontsize=10)
+    figure.supxlabel("sixteenths (bar lines grey)", fontsize=9)
+    figure.supylabel("MIDI pitch (60 grey)", fontsize=9)
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
+
+
+def _limit_to_most(axes: Any, values: list[float]) -> None:
+    """Lets the early plunge of a penalty run out of the picture instead of flattening everything else."""
+    ordered = sorted(values)
+    low, high = ordered[len(ordered) // 50], ordered[-1]
+    margin = 0.08 * max(high - low, 1e-6)
+    axes.set_ylim(low - margin, high + margin)
+
+
+def _cycle(items: Sequence[str], count: int) -> list[str]:
+    return [items[index % len(items)] for index in range(count)]
+
+
+def _pyplot() -> Any:
+    """matplotlib without a display, imported late (over a second)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt

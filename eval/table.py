@@ -1,0 +1,54 @@
+"""The paper's rows as a table: for the terminal and as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from rltuner.eval.paper import ROW_TITLES
+
+Columns = Mapping[str, Mapping[str, float]]
+"""Source -> row name -> value."""
+
+_CORRELATIONS = ("autocorrelation_lag1", "autocorrelation_lag2", "autocorrelation_lag3")
+_SMALLER_IS_BETTER = ("notes_excessively_repeated", "notes_not_in_key")
+
+
+def format_value(row: str, value: float) -> str:
+    """A percentage with two digits, or a correlation with its sign; a dash where there is nothing to count."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:+.3f}" if row in _CORRELATIONS else f"{100 * value:.2f} %"
+
+
+def direction(row: str) -> str:
+    """What the rules ask of a row: lower, higher or near 0."""
+    if row in _CORRELATIONS:
+        return "near 0"
+    return "lower" if row in _SMALLER_IS_BETTER else "higher"
+
+
+def terminal_table(columns: Columns, title: str) -> Table:
+    """One line a row of the paper, one column a source."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("row")
+    table.add_column("wanted", style="dim")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for row, row_title in ROW_TITLES.items():
+        table.add_row(row_title, direction(row), *(format_value(row, values[row]) for values in columns.values()))
+    return table
+
+
+def markdown_table(columns: Columns) -> str:
+    """The same as Markdown."""
+    lines = [
+        "| row | wanted | " + " | ".join(columns) + " |",
+        "|---|---|" + "---:|" * len(columns),
+    ]
+    for row, row_title in ROW_TITLES.items():
+        cells = " | ".join(format_value(row, values[row]) for values in columns.values())
+        lines.append(f"| {row_title} | {direction(row)} | {cells} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,295 @@
+"""The configuration of every command: one frozen dataclass each, which the command line turns into flags.
+
+Nothing heavy is imported here, so that `rltuner --help` answers at once. Values are checked when an object is made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args, get_type_hints
+
+import tyro
+
+from rltuner.errors import InputError
+
+Algorithm = Literal["q", "psi", "g"]
+PresetName = Literal["quick", "best", "paper"]
+
+
+def check(where: str, name: str, value: float, low: float, high: float = math.inf) -> None:
+    """InputError unless low <= value <= high (and value is a number)."""
+    if not low <= value <= high or math.isnan(value):
+        bounds = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
+        raise InputError(f"{where}: {name} = {value!r} must be {bounds}")
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Train a Note RNN on real tunes."""
+
+    corpus: str = "tunebooks"
+    """tunebooks (O'Neill's and Ryan's), airds, essen, or a folder of MIDI, ABC or MusicXML files."""
+    out: Path = Path("runs/note_rnn")
+    """Folder to write the checkpoint to; it must not exist."""
+    updates: int = 12_000
+    """Gradient steps."""
+    batch_size: int = 128
+    """Windows a step."""
+    window: int = 256
+    """Events a window; a whole tune is longer, and is learned window by window."""
+    from_start: float = 0.25
+    """Share of the windows that begin at a tune's start, from the zero input; the others begin anywhere in a tune."""
+    hidden_sizes: tuple[int, ...] = (100,)
+    """Units of each LSTM layer. 100 is the RL Tuner paper's."""
+    learning_rate: float = 4e-3
+    """Adam's, at its highest: warmed up over 2 % of the updates, then lowered to 0 along a cosine."""
+    clip: float = 1.0
+    """Largest norm of a gradient."""
+    validate_every: int = 1_000
+    """Updates between two looks at the validation tunes."""
+    seed: int = 0
+    """Of the split, the initial weights and the windows."""
+    threads: int = 2
+    """CPU threads for torch."""
+    jobs: int = 0
+    """Processes that parse the corpus; 0 takes every core."""
+    device: str = "cpu"
+    """Torch device: cpu, cuda, cuda:1, mps."""
+
+    def __post_init__(self) -> None:
+        where = "pretrain"
+        for name in ("updates", "batch_size", "window", "validate_every", "threads"):
+            check(where, name, getattr(self, name), 1)
+        check(where, "from_start", self.from_start, 0, 1)
+        check(where, "learning_rate", self.learning_rate, 0, 1)
+        check(where, "clip", self.clip, 0)
+        check(where, "jobs", self.jobs, 0)
+        if not self.hidden_sizes or min(self.hidden_sizes) < 1:
+            raise InputError(f"pretrain: hidden_sizes = {self.hidden_sizes}: give at least one layer of 1 unit")
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Tune a Note RNN so that it obeys rules and still sounds like its data."""
+
+    algo: Algorithm = "psi"
+    """Q, Psi or G learning."""
+    preset: PresetName = "quick"
+    """Sets the defaults of all that follows: quick (minutes), best (made the shipped policies), paper."""
+    note_rnn: str = "note_rnn"
+    """The Note RNN to start from: a shipped name or a checkpoint folder."""
+    rules: str = "magenta"
+    """Rule book: a shipped name or a .toml file."""
+    out: Path | None = None
+    """Run folder; it must not exist. Default: runs/ALGO-1, runs/ALGO-2, ..."""
+    events: int = 3_000_000
+    """Events composed in all."""
+    length: int = 32
+    """Events a melody."""
+    c: float = 2.0
+    """The rules' reward is divided by c: the lower, the more the rules count against the data. Paper: 0.5."""
+    gamma: float = 1.0
+    """Discount a step. With 1 the optimum is known: pi* = p exp(sum of r / c). Paper: 0.5."""
+    trace: float = 0.95
+    """Lambda of the multi-step backup: 0 looks one step ahead (the paper), 1 to the end of the melody."""
+    batch_size: int = 256
+    """Melodies composed a round, and melodies learned from a gradient step."""
+    replay: int = 1024
+    """Melodies kept for replay; the batch is half new, half drawn from these. 0: only the new ones."""
+    learning_rate: float = 2e-3
+    """Adam's."""
+    value_learning_rate: float = 1e-2
+    """Adam's, for the value head."""
+    target_rate: float = 0.05
+    """Share of the policy network that goes into the target network each step (the paper's eta, 0.01)."""
+    clip: float = 1.0
+    """Largest norm of a gradient."""
+    epsilon: float = 0.0
+    """Share of random actions while composing for learning, at the start; falls to 0 over half the events."""
+    temperature: float = 1.0
+    """Q's policy is softmax(Q / temperature); Psi and G have none."""
+    samples: int = 8
+    """MIDI files to write at the end."""
+    evaluate: int = 10_000
+    """Melodies for the table before and after."""
+    checkpoint_every: int = 200
+    """Gradient steps between two savings of the resumable checkpoint."""
+    seed: int = 0
+    """Of every random choice."""
+    threads: int = 2
+    """CPU threads for torch."""
+    device: str = "cpu"
+    """Torch device: cpu, cuda, cuda:1, mps."""
+    config: Path | None = None
+    """Take the defaults from this TOML file, such as a run folder's config.toml."""
+    resume: Path | None = None
+    """Continue the run in this folder, with the configuration stored there."""
+
+    def __post_init__(self) -> None:
+        where = "finetune"
+        for name in ("events", "length", "batch_size", "threads", "checkpoint_every"):
+            check(where, name, getattr(self, name), 1)
+        for name in ("replay", "samples", "evaluate"):
+            check(where, name, getattr(self, name), 0)
+        for name in ("gamma", "trace", "target_rate", "epsilon"):
+            check(where, name, getattr(self, name), 0, 1)
+        for name in ("learning_rate", "value_learning_rate"):
+            check(where, name, getattr(self, name), 0, 1)
+        check(where, "c", self.c, 1e-6)
+        check(where, "temperature", self.temperature, 1e-6)
+        check(where, "clip", self.clip, 0)
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """Write melodies as MIDI files."""
+
+    source: tyro.conf.Positional[str]
+    """A shipped checkpoint's name, a checkpoint folder or a run folder."""
+    out: Path = Path("samples")
+    """Folder to write to; it must not hold MIDI files yet."""
+    count: int = 20
+    """Number of melodies."""
+    length: int = 32
+    """Events (sixteenths) a melody."""
+    bars: int | None = None
+    """Length in bars of the policy's metre, instead of --length."""
+    primer: str = "random_note"
+    """What the network hears first: none, random_note, human, or a MIDI file. Not part of the output."""
+    qpm: float = 100.0
+    """Tempo in quarter notes a minute."""
+    temperature: float = 1.0
+    """Below 1 the likelier events get likelier, above 1 less so; 0 takes the likeliest."""
+    seed: int = 0
+    """The same seed gives the same files."""
+    threads: int = 2
+    """CPU threads for torch."""
+    device: str = "cpu"
+    """Torch device: cpu, cuda, cuda:1, mps."""
+
+    def __post_init__(self) -> None:
+        where = "generate"
+        for name in ("count", "length", "threads"):
+            check(where, name, getattr(self, name), 1)
+        if self.bars is not None:
+            check(where, "bars", self.bars, 1)
+        check(where, "qpm", self.qpm, 4, 1000)
+        check(where, "temperature", self.temperature, 0)
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Print the paper's rows for sources of melodies, side by side."""
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Checkpoints (shipped names, folders, run folders), MIDI files, folders of them, or `human`: the test tunes."""
+    count: int = 10_000
+    """Melodies composed by each checkpoint. Files and human tunes are taken as they are."""
+    length: int = 32
+    """Events a melody, and of the windows that human tunes are cut into."""
+    key: str = "C major"
+    """Judges the notes in key and the tonic."""
+    primer: str = "random_note"
+    """What checkpoints hear first: none, random_note, human, or a MIDI file."""
+    temperature: float = 1.0
+    """Of the checkpoints' sampling."""
+    paper: bool = False
+    """Put the paper's published columns beside them."""
+    json: Path | None = None
+    """Also write the figures to this file."""
+    seed: int = 0
+    """Of the composing."""
+    threads: int = 2
+    """CPU threads for torch."""
+    device: str = "cpu"
+    """Torch device: cpu, cuda, cuda:1, mps."""
+
+    def __post_init__(self) -> None:
+        where = "evaluate"
+        for name in ("count", "length", "threads"):
+            check(where, name, getattr(self, name), 1)
+        check(where, "temperature", self.temperature, 0)
+
+
+# What each preset changes of finetune's defaults.
+PRESETS: dict[str, dict[str, object]] = {
+    "quick": {},
+    "best": {},
+    "paper": {},
+}
+
+
+def preset(name: PresetName, **fields: object) -> FinetuneConfig:
+    """The preset's configuration of finetune, with some fields changed."""
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
+    return dataclasses.replace(FinetuneConfig(preset=name), **{**PRESETS[name], **fields})  # type: ignore[arg-type]
+
+
+def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
+    """What finetune's flags default to, given the whole command line: --resume, --config and --preset decide."""
+    found: dict[str, str] = {}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        for flag in ("--resume", "--config", "--preset"):
+            if word == flag:
+                found[flag] = following
+            elif word.startswith(f"{flag}="):
+                found[flag] = word.partition("=")[2]
+    if "--resume" in found:
+        folder = Path(found["--resume"])
+        return dataclasses.replace(read_config(folder / "config.toml"), out=folder)
+    if "--config" in found:
+        return read_config(Path(found["--config"]))
+    name = found.get("--preset", "quick")
+    return preset(name) if name in PRESETS else FinetuneConfig()  # type: ignore[arg-type]
+
+
+_NOT_STORED = ("config", "resume", "out")
+
+
+def write_config(config: FinetuneConfig) -> str:
+    """The configuration as TOML, every field but those that say where it came from and goes to."""
+    lines = ["# The configuration of this run; `rltuner finetune --config THIS` repeats it."]
+    for field in dataclasses.fields(config):
+        if field.name not in _NOT_STORED:
+            value = getattr(config, field.name)
+            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"
+
+
+def read_config(file: Path) -> FinetuneConfig:
+    """A configuration that `write_config` wrote, or one by hand; fields that are missing have the preset's values.
+
+    Raises InputError, naming the file and the field, for broken TOML, an unknown field or a wrong type.
+    """
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not a TOML file ({error})") from None
+    types = get_type_hints(FinetuneConfig)
+    known = [field.name for field in dataclasses.fields(FinetuneConfig) if field.name not in _NOT_STORED]
+    for name, value in table.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise InputError(f"{file}: unknown field {name!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it"))
+        kind = types[name]
+        choices = get_args(kind)
+        if choices:
+            if value not in choices:
+                raise InputError(f"{file}: {name} = {value!r} must be one of {', '.join(map(str, choices))}")
+        elif type(value) is not kind and not (kind is float and type(value) is int):
+            raise InputError(f"{file}: {name} = {value!r} must be of type {kind.__name__}")
+    table = {name: float(value) if types[name] is float else value for name, value in table.items()}
+    try:
+        return preset(table.pop("preset", "quick"), **table)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None

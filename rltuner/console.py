@@ -1,0 +1,40 @@
+"""What a person sees while a command works: lines and progress bars on standard error, results on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+error_console = Console(stderr=True, highlight=False)
+output_console = Console(highlight=False)
+
+
+def say(line: str) -> None:
+    """A line about what is going on, above any progress bar."""
+    error_console.print(line, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(title: str, total: int, unit: str) -> Iterator[Callable[[int, str | None], None]]:
+    """A progress bar; the value is `advance(done, note)`, where a note of None keeps the last one.
+
+    Without a terminal nothing moves: the bar is drawn once, when it is done.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=error_console) as progress:
+        task = progress.add_task(title, total=total, unit=unit, note="")
+
+        def advance(done: int, note: str | None = None) -> None:
+            progress.update(task, advance=done, **({} if note is None else {"note": note}))
+
+        yield advance

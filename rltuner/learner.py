@@ -1,0 +1,161 @@
+"""The learner: policy, target and reward networks, a value head, and the gradient step they share.
+
+Three copies of the Note RNN, as in the paper: the policy network learns, the target network follows it slowly, the
+reward network stays as it is and gives log p. Scores are S(s, a) = V(s) + A(s, a) (see `backups`); A comes from the
+policy network's logits and V from a value network of its own, so that the scale of returns does not disturb the policy.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rltuner.backups import advantage, targets
+from rltuner.config import FinetuneConfig
+from rltuner.melody import Melodies
+from rltuner.note_rnn import NoteRNN
+from rltuner.policy import Policy, inputs_of
+from rltuner.storage import load_weights
+
+
+VALUE_SCALE = 20.0  # rough size of the rules' return of 32 events, before division by c
+
+
+class ValueNetwork(nn.Module):
+    """V(s_t), in nats, of every step of melodies of T events: float32 [B, T].
+
+    The features of a copy of the Note RNN, a linear head that starts at zero, and an offset for each step, since how
+    much reward is left depends on how much time is. The network's own output is V / `scale`, of order 1.
+    """
+
+    def __init__(self, note_rnn: NoteRNN, length: int, scale: float) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(note_rnn)
+        self.network.requires_grad_(True)
+        self.network.output = nn.Linear(note_rnn.hidden_sizes[-1], 1)
+        nn.init.zeros_(self.network.output.weight)
+        nn.init.zeros_(self.network.output.bias)
+        self.by_step = nn.Parameter(torch.zeros(length))
+        self.scale = scale
+
+    def forward(self, inputs: Tensor, skipped: int) -> Tensor:
+        """inputs int64 [B, P + T - 1], of which the first `skipped` outputs are left out."""
+        value = self.network(inputs)[0][:, skipped:, 0]  # (B, T)
+        return (value + self.by_step[: value.shape[1]]) * self.scale
+
+
+class Learner:
+    """Networks and optimiser. `learn` takes one gradient step on whole melodies."""
+
+    def __init__(self, note_rnn: NoteRNN, config: FinetuneConfig) -> None:
+        self.config = config
+        device = torch.device(config.device)
+        self.reward_network = copy.deepcopy(note_rnn).to(device).eval().requires_grad_(False)
+        self.policy = Policy.tuned_from(config.algo, note_rnn, config.temperature).to(device)
+        self.backup = self.policy.backup
+        self.policy.network.requires_grad_(True)
+        self.value = ValueNetwork(note_rnn, config.length, VALUE_SCALE / config.c).to(device)
+        self.target_network = copy.deepcopy(self.policy.network).requires_grad_(False)
+        self.target_value = copy.deepcopy(self.value).requires_grad_(False)
+        self.optimiser = torch.optim.Adam(
+            [
+                {"params": list(self.policy.network.parameters()), "lr": config.learning_rate},
+                {"params": list(self.value.parameters()), "lr": config.value_learning_rate},
+            ],
+            betas=(0.9, 0.99),
+        )
+
+    @torch.no_grad()
+    def log_prior(self, melodies: Melodies) -> Tensor:
+        """log p(a|s_t) of every class, float32 [B, T, V], from the reward network."""
+        inputs, skipped = inputs_of(melodies)
+        logits: Tensor = self.reward_network(inputs)[0][:, skipped:]
+        return logits.log_softmax(dim=-1)
+
+    def learn(self, melodies: Melodies, rule_rewards: Tensor) -> float:
+        """One gradient step towards the backup's targets.
+
+        Args:
+          melodies: on the learner's device, all of the configured length.
+          rule_rewards: r/c of each event, float32 [B, T].
+
+        Returns:
+          The loss before the step: the mean squared difference of target and score, in nats squared.
+        """
+        config, backup = self.config, self.backup
+        inputs, skipped = inputs_of(melodies)
+        events = melodies.events[..., None]
+        with torch.no_grad():
+            log_prior = self.log_prior(melodies)
+            target_advantage = advantage(backup, self.target_network(inputs)[0][:, skipped:], log_prior)
+            target_value = self.target_value(inputs, skipped)
+            goal = targets(
+                backup,
+                rule_rewards,
+                log_prior.gather(2, events)[..., 0],
+                target_value,
+                target_value + target_advantage.gather(2, events)[..., 0],
+                backup.keeps_trace(target_advantage, melodies.events),
+                config.gamma,
+                config.trace,
+            )
+        current = advantage(backup, self.policy.network(inputs)[0][:, skipped:], log_prior)
+        score = self.value(inputs, skipped) + current.gather(2, events)[..., 0]
+        loss = (goal - score).square().mean()
+        self.optimiser.zero_grad()
+        (loss / self.value.scale**2).backward()
+        nn.utils.clip_grad_norm_(self.policy.network.parameters(), config.clip)
+        nn.utils.clip_grad_norm_(self.value.parameters(), config.clip)
+        self.optimiser.step()
+        self._follow(self.target_network, self.policy.network)
+        self._follow(self.target_value, self.value)
+        return float(loss.detach())
+
+    def set_progress(self, updates: int, done: float) -> None:
+        """Learning rates: warmed up over 20 updates, then lowered to a tenth in proportion to the share `done`."""
+        factor = min(1.0, (updates + 1) / 20) * (1 - 0.9 * done)
+        rates = (self.config.learning_rate, self.config.value_learning_rate)
+        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+
+    @torch.no_grad()
+    def _follow(self, target: nn.Module, source: nn.Module) -> None:
+        """target := (1 - eta) target + eta source."""
+        rate = self.config.target_rate
+        for old, new in zip(target.parameters(), source.parameters(), strict=True):
+            old.lerp_(new, rate)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {
+            "policy": self.policy,
+            "value": self.value,
+            "target_network": self.target_network,
+            "target_value": self.target_value,
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that learning changes, for a checkpoint: networks and the optimiser's moments."""
+        named = {
+            f"{module}.{name}": tensor
+            for module, network in self._modules().items()
+            for name, tensor in network.state_dict().items()
+        }
+        for index, state in self.optimiser.state_dict()["state"].items():
+            named |= {f"optimiser.{index}.{name}": tensor for name, tensor in state.items()}
+        return named
+
+    def restore(self, tensors: Mapping[str, Tensor], where: object) -> None:
+        """The inverse of `tensors`; InputError where they do not fit."""
+        for module, network in self._modules().items():
+            prefix = f"{module}."
+            own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+            load_weights(network, own, where)
+        optimiser = self.optimiser.state_dict()
+        for name, tensor in tensors.items():
+            if name.startswith("optimiser."):
+                _, index, moment = name.split(".")
+                optimiser["state"].setdefault(int(index), {})[moment] = tensor
+        self.optimiser.load_state_dict(optimiser)

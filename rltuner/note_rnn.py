@@ -1,0 +1,140 @@
+"""Note RNN: an LSTM that predicts the next event of a melody.
+
+The input at each step is the class of the last event as a one-hot vector, and class -1 is the zero vector: the start
+of a tune. The output is one logit for each class of the next event. The RL Tuner paper's has one layer of 100 units.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rltuner.errors import InputError
+from rltuner.melody import Meter, Vocabulary
+from rltuner.storage import find_checkpoint, load_weights, read_checkpoint, write_checkpoint
+
+State = list[tuple[Tensor, Tensor]]
+"""The recurrent state: (h, c) of each layer, both float32 [B, H]. None stands for zeros."""
+
+
+class NoteRNN(nn.Module):
+    """LSTM layers and a linear output layer.
+
+    Args:
+      vocabulary: of the events, V classes.
+      hidden_sizes: units of each LSTM layer, at least one layer.
+      meter: of the melodies that it is asked to compose, unless told otherwise.
+      seed: of the initial weights (uniform in +-1/sqrt(H), forget gates biased by 1).
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary | None = None,
+        hidden_sizes: tuple[int, ...] = (100,),
+        meter: Meter | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not hidden_sizes or min(hidden_sizes) < 1:
+            raise InputError(f"hidden_sizes={hidden_sizes}: give at least one layer of at least one unit")
+        self.vocabulary = vocabulary if vocabulary is not None else Vocabulary()
+        self.hidden_sizes = tuple(hidden_sizes)
+        self.meter = meter if meter is not None else Meter()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            sizes = [self.vocabulary.size, *hidden_sizes]
+            self.layers = nn.ModuleList(
+                nn.LSTM(size, hidden, batch_first=True)
+                for size, hidden in zip(sizes[:-1], sizes[1:], strict=True)
+            )
+            self.output = nn.Linear(sizes[-1], self.vocabulary.size)
+        for layer, hidden in zip(self.layers, hidden_sizes, strict=True):
+            with torch.no_grad():
+                layer.bias_hh_l0[hidden : 2 * hidden] += 1.0  # gates are ordered i, f, g, o
+
+    def features(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """The last layer's hidden states, float32 [B, T, H], and the state after the last event.
+
+        Learning goes through here: every layer is one fused call over all T steps.
+        """
+        hidden = nn.functional.one_hot(events + 1, self.vocabulary.size + 1)[..., 1:].float()  # (B, T, V)
+        final: State = []
+        for position, layer in enumerate(self.layers):
+            initial = None if state is None else tuple(x[None].contiguous() for x in state[position])
+            hidden, (h, c) = layer(hidden, initial)  # (B, T, H)
+            final.append((h[0], c[0]))
+        return hidden, final
+
+    def forward(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Logits of the event after each event.
+
+        Args:
+          events: int64 [B, T], classes; -1 is the zero input vector.
+          state: as returned before; None is the zero state.
+
+        Returns:
+          logits, float32 [B, T, V]: ``logits[:, t]`` predict the event after ``events[:, t]``; the state after the
+          last event.
+        """
+        hidden, final = self.features(events, state)
+        return self.output(hidden), final
+
+    def step(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """One event further: events int64 [B], logits float32 [B, V]. The same function as `forward` on [B, 1].
+
+        Acting goes through here: the first layer's input weights are looked up by class, with no one-hot product.
+        """
+        first: nn.LSTM = self.layers[0]  # type: ignore[assignment]
+        rows = nn.functional.pad(first.weight_ih_l0.T, (0, 0, 1, 0))  # (V + 1, 4H), row 0 for class -1
+        hidden = rows[events + 1]  # (B, 4H), the first layer's input product
+        final: State = []
+        for position, layer in enumerate(self.layers):
+            gates = hidden if position == 0 else hidden @ layer.weight_ih_l0.T
+            gates = gates + (layer.bias_ih_l0 + layer.bias_hh_l0)
+            if state is not None:
+                gates = torch.addmm(gates, state[position][0], layer.weight_hh_l0.T)
+            i, f, g, o = gates.chunk(4, dim=1)
+            c = i.sigmoid() * g.tanh()
+            if state is not None:
+                c = torch.addcmul(c, f.sigmoid(), state[position][1])
+            hidden = o.sigmoid() * c.tanh()  # (B, H)
+            final.append((hidden, c))
+        return self.output(hidden), final
+
+    def config(self) -> dict[str, Any]:
+        """What rebuilds the network, as plain values."""
+        return {
+            "vocabulary": {"min_pitch": self.vocabulary.min_pitch, "max_pitch": self.vocabulary.max_pitch},
+            "hidden_sizes": list(self.hidden_sizes),
+            "meter": [self.meter.steps_per_bar, self.meter.steps_per_beat],
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], where: object) -> NoteRNN:
+        """A network of the shape that a checkpoint's configuration gives; InputError where it is malformed."""
+        try:
+            vocabulary = Vocabulary(int(config["vocabulary"]["min_pitch"]), int(config["vocabulary"]["max_pitch"]))
+            sizes = tuple(int(size) for size in config["hidden_sizes"])
+            meter = Meter(*(int(steps) for steps in config["meter"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{where}: config.json does not describe a Note RNN ({error})") from None
+        return cls(vocabulary, sizes, meter)
+
+    def save(self, folder: str | os.PathLike[str], **card: Any) -> str:
+        """Writes config.json and model.safetensors; returns the model's SHA-256. `card` is kept in config.json."""
+        return write_checkpoint(folder, {"kind": "note_rnn", **self.config(), **card}, self.state_dict())
+
+    @classmethod
+    def load(cls, name_or_folder: str | os.PathLike[str]) -> NoteRNN:
+        """A shipped Note RNN by name ("note_rnn") or one that `save` wrote; InputError where it is no Note RNN."""
+        config, tensors = read_checkpoint(name_or_folder)
+        where = find_checkpoint(name_or_folder)
+        if config["kind"] != "note_rnn":
+            raise InputError(f"{where}: a checkpoint of kind {config['kind']!r}; a Note RNN is needed here")
+        model = cls.from_config(config, where)
+        load_weights(model, tensors, where)
+        return model.eval()

@@ -1,0 +1,168 @@
+"""Supervised training of a Note RNN on whole tunes from the zero input, and on windows of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from rltuner.config import PretrainConfig
+from rltuner.corpus import Corpus, load_corpus, split_tunes
+from rltuner.errors import InputError
+from rltuner.note_rnn import NoteRNN
+from rltuner.tunes import Tune
+
+IGNORED = -100  # target of a padded step
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a Note RNN predicts tunes."""
+
+    nll: float
+    """Negative log-likelihood in nats an event, whole tunes from the zero input."""
+    accuracy: float
+    """Share of events that were the likeliest class."""
+    events: int
+    """Number of events predicted."""
+    tunes: int
+    """Number of tunes."""
+
+
+class Windows:
+    """Random windows of tunes, as inputs and targets.
+
+    Each tune is laid out as -1 (the zero input) and its events; a window of W inputs and the W events after them
+    starts at the -1 with probability `from_start`, else anywhere. A tune is drawn in proportion to its length.
+    """
+
+    def __init__(self, tunes: Sequence[Tune], window: int, from_start: float, seed: int, device: str) -> None:
+        rows = [torch.tensor([-1, *tune.events], dtype=torch.int64) for tune in tunes]
+        self.flat = torch.cat(rows).to(device)
+        self.lengths = torch.tensor([len(row) - 1 for row in rows])
+        self.starts = torch.tensor([0, *(len(row) for row in rows)][:-1]).cumsum(0)
+        self.window, self.from_start = window, from_start
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor]:
+        """inputs and targets, int64 [count, W]; targets past a tune's end are IGNORED."""
+        tune = torch.multinomial(self.lengths.float(), count, replacement=True, generator=self.generator)
+        length = self.lengths[tune]
+        room = (length - self.window).clamp(min=0) + 1
+        uniform = torch.rand((2, count), generator=self.generator)
+        offset = torch.where(uniform[0] < self.from_start, 0, (uniform[1] * room).long())
+        inside = offset[:, None] + torch.arange(self.window + 1)  # (count, W + 1), place in the tune
+        past = inside > length[:, None]
+        places = (self.starts[tune][:, None] + inside).clamp(max=len(self.flat) - 1)
+        events = self.flat[places.to(self.flat.device)]
+        past = past.to(self.flat.device)
+        return events[:, :-1].masked_fill(past[:, :-1], 0), events[:, 1:].masked_fill(past[:, 1:], IGNORED)
+
+
+@torch.no_grad()
+def fit_of(model: NoteRNN, tunes: Sequence[Tune], batch_size: int = 64) -> Fit:
+    """Predicts every event of whole tunes from the zero state. NaN without tunes."""
+    device = next(model.parameters()).device
+    loss, right, events = 0.0, 0, 0
+    by_length = sorted(tunes, key=lambda tune: len(tune.events))
+    for first in range(0, len(by_length), batch_size):
+        rows = [torch.tensor([-1, *tune.events], dtype=torch.int64) for tune in by_length[first : first + batch_size]]
+        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED).to(device)
+        inputs, targets = padded[:, :-1].clamp(min=-1), padded[:, 1:]
+        logits, _ = model(inputs)
+        loss += float(nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"))
+        right += int((logits.argmax(dim=2) == targets).sum())
+        events += int((targets != IGNORED).sum())
+    return Fit(loss / events, right / events, events, len(tunes)) if events else Fit(math.nan, math.nan, 0, 0)
+
+
+def learning_rate_at(update: int, config: PretrainConfig) -> float:
+    """Warmed up over 2 % of the updates, then lowered to 0 along a cosine."""
+    warm = max(1, config.updates // 50)
+    if update < warm:
+        return config.learning_rate * (update + 1) / warm
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (update - warm) / max(1, config.updates - warm)))
+
+
+def pretrain(config: PretrainConfig) -> Path:
+    """Trains a Note RNN and writes its checkpoint, model card and test tunes; returns the folder.
+
+    The weights kept are those with the lowest validation loss. Raises InputError where the folder exists or the
+    corpus cannot be used.
+    """
+    from rltuner.console import progress_bar, say
+
+    if config.out.exists():
+        raise InputError(f"{config.out}: exists already; give another --out")
+    torch.set_num_threads(config.threads)
+    corpus = load_corpus(config.corpus, jobs=config.jobs or None)
+    parts = split_tunes(corpus.tunes, config.seed)
+    say(f"{corpus.name}: " + ", ".join(f"{len(tunes)} {part} tunes" for part, tunes in parts.items()))
+    for part, tunes in parts.items():
+        if not tunes:
+            raise InputError(f"corpus {config.corpus}: no tune left for the {part} part; give more tunes")
+
+    device = torch.device(config.device)
+    model = NoteRNN(hidden_sizes=config.hidden_sizes, seed=config.seed).to(device)
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+    windows = Windows(parts["train"], config.window, config.from_start, config.seed, config.device)
+    best, best_weights = math.inf, model.state_dict()
+    started = time.monotonic()
+    with progress_bar("pretraining", config.updates, "updates") as advance:
+        for update in range(config.updates):
+            optimiser.param_groups[0]["lr"] = learning_rate_at(update, config)
+            inputs, targets = windows.draw(config.batch_size)
+            logits, _ = model(inputs)
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            optimiser.step()
+            if (update + 1) % config.validate_every == 0 or update + 1 == config.updates:
+                fit = fit_of(model, parts["validation"])
+                say(f"update {update + 1}: validation {fit.nll:.4f} nats an event, accuracy {fit.accuracy:.1%}")
+                if fit.nll < best:
+                    best = fit.nll
+                    best_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            advance(1, f"loss {float(loss.detach()):.3f}" if update % 10 == 0 else None)
+    seconds = time.monotonic() - started
+    model.load_state_dict(best_weights)
+    return _write(model, config, corpus, parts, best, seconds)
+
+
+def _write(
+    model: NoteRNN,
+    config: PretrainConfig,
+    corpus: Corpus,
+    parts: dict[str, list[Tune]],
+    validation: float,
+    seconds: float,
+) -> Path:
+    """Checkpoint, test tunes and model card."""
+    from rltuner.console import say
+    from rltuner.tunes import save_tunes
+
+    tests = parts["test"]
+    whole = fit_of(model, tests)
+    meters = sorted({tune.meter for tune in tests}, key=lambda m: (-m.steps_per_bar, m.steps_per_beat))
+    by_meter = {str(meter): fit_of(model, [t for t in tests if t.meter == meter]) for meter in meters}
+    figures = {
+        "test": asdict(whole),
+        "test_by_meter": {meter: asdict(fit) for meter, fit in by_meter.items()},
+        "validation_nll": validation,
+        "training_seconds": round(seconds),
+    }
+    settings = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
+    del settings["out"]
+    digest = model.save(config.out, training=settings, corpus=corpus.counts, figures=figures)
+    save_tunes(config.out / "test_tunes.safetensors", tests, {"corpus": corpus.name, "part": "test"})
+    say(f"test: {whole.nll:.4f} nats an event, accuracy {whole.accuracy:.1%}, {whole.tunes} whole tunes")
+    for meter, fit in by_meter.items():
+        say(f"  {meter}: {fit.nll:.4f} nats, accuracy {fit.accuracy:.1%}, {fit.tunes} tunes")
+    say(f"{config.out}: written in {seconds:.0f} s; model SHA-256 {digest[:16]}")
+    return config.out

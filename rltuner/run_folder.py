@@ -1,0 +1,101 @@
+"""The folder of a tuning run: config.toml, metrics.jsonl, checkpoint/ (latest, resumable) and its results.
+
+The checkpoint is one safetensors file, replaced atomically: networks, optimiser, replay, random generator, counters.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rltuner.config import FinetuneConfig, write_config
+from rltuner.errors import InputError
+from rltuner.learner import Learner
+from rltuner.replay import Replay
+from rltuner.rules.book import RuleBook
+from rltuner.storage import parse_tensors, write_atomically
+
+STATE = "state.safetensors"
+
+
+class RunFolder:
+    """Paths and files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.toml"
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoint = path / "checkpoint" / STATE
+        self.policy = path / "policy"
+        self.samples = path / "samples"
+        self.plots = path / "plots"
+        self.report = path / "report.md"
+
+    @classmethod
+    def create(cls, config: FinetuneConfig, book: RuleBook) -> RunFolder:
+        """A new folder; one that exists is never touched (InputError)."""
+        path = config.out
+        if path is None:
+            number = 1
+            while (path := Path("runs") / f"{config.algo}-{number}").exists():
+                number += 1
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            raise InputError(f"{path}: exists already; give another --out, or --resume {path}") from None
+        except OSError as error:
+            raise InputError(f"{path}: cannot be made ({error.strerror})") from None
+        folder = cls(path)
+        write_atomically(folder.config, write_config(config).encode())
+        write_atomically(path / "rules.json", (json.dumps(dict(book.table), indent=2) + "\n").encode())
+        return folder
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Appends one record to metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """All records of metrics.jsonl."""
+        if not self.metrics.is_file():
+            return []
+        return [json.loads(line) for line in self.metrics.read_text(encoding="utf-8").splitlines()]
+
+    def save(self, learner: Learner, replay: Replay, generator: torch.Generator, updates: int) -> None:
+        """Writes the resumable checkpoint."""
+        from safetensors.torch import save
+
+        state = {f"learner.{name}": tensor for name, tensor in learner.tensors().items()}
+        state |= {f"replay.{name}": tensor for name, tensor in replay.tensors().items()}
+        state["generator"] = generator.get_state()
+        state["updates"] = torch.tensor(updates)
+        self.checkpoint.parent.mkdir(exist_ok=True)
+        content = save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()})
+        write_atomically(self.checkpoint, content)
+
+    def restore(self, learner: Learner, replay: Replay, generator: torch.Generator) -> int:
+        """Continues from the checkpoint: returns its number of updates and drops later records of metrics.jsonl.
+
+        Raises InputError where there is no checkpoint, or one that does not fit the configuration.
+        """
+        if not self.checkpoint.is_file():
+            raise InputError(f"{self.path}: nothing to resume ({self.checkpoint} is missing)")
+        state = parse_tensors(self.checkpoint, self.checkpoint.read_bytes())
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
+
+        try:
+            learner.restore(part("learner."), self.checkpoint)
+            replay.restore(part("replay."))
+            generator.set_state(state["generator"])
+            updates = int(state["updates"])
+        except (KeyError, RuntimeError) as error:
+            raise InputError(f"{self.checkpoint}: does not fit the run's configuration ({error})") from None
+        kept = [record for record in self.records() if record["updates"] <= updates]
+        write_atomically(self.metrics, "".join(json.dumps(record) + "\n" for record in kept).encode())
+        return updates

@@ -1,0 +1,388 @@
+"""Tunes: whole melodies with their metre and credits, how the bars of a score become one, and files of them.
+
+Conventions
+-----------
+* A tune starts at a bar line (its pickup is dropped) and fills whole bars; bar k starts at event k * steps_per_bar.
+* Events are the classes of `rltuner.melody`, in the canonical form: a silence is one NOTE_OFF followed by
+  NO_EVENTs, and a silence at the start is NO_EVENTs only.
+* A score is read into bars, and from there every format takes one path; a sound is (length in steps, MIDI pitch or
+  REST, tied to the next), and lengths are exact up to `encode`:
+
+      bars --expand_repeats--> bars as played --align--> sounds in whole bars --encode--> events
+
+* A file of tunes is one safetensors file: "events" (int8, all tunes end to end), "offsets" (int64 [N + 1]: tune i
+  is events[offsets[i]:offsets[i + 1]]), and, as JSON in the metadata, what the tensors cannot hold.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rltuner.errors import InputError
+from rltuner.melody import (
+    NO_EVENT,
+    NOTE_OFF,
+    NUM_SPECIAL_EVENTS,
+    Melodies,
+    Meter,
+    Vocabulary,
+    events_of_notes,
+)
+from rltuner.storage import write_atomically
+
+FORMAT = "rltuner tunes 1"
+MAX_CLASS = 127  # the largest event class an int8 can hold
+REST = -1
+MAX_OFF_GRID = 0.1  # of a tune's onsets; more than this drops it
+MAX_STEPS = 100_000  # no tune is that long
+FIFTH = 7  # semitones; a signature of s sharps has its major tonic s fifths above C
+
+Sound = tuple[Fraction, int, bool]
+
+
+@dataclass(frozen=True)
+class Tune:
+    """One melody. Equal tunes have equal fields, credits included; tunes are hashable."""
+
+    title: str
+    """As the source names it; the file's name where it does not."""
+    source: str
+    """Where it was read, e.g. "oneills1850/0001-0050.abc #12", or the path inside the corpus folder."""
+    credit: str
+    """Who transcribed it (the `Z:` fields of ABC), "" if nobody is named."""
+    meter: Meter
+    """Metre of the whole tune."""
+    events: tuple[int, ...]
+    """Event classes, canonical; their number is a multiple of `meter.steps_per_bar`."""
+    key: str = ""
+    """Key as written, before transposition, e.g. "D dorian"; "" if unknown."""
+
+    @property
+    def intervals(self) -> tuple[int, ...]:
+        """Semitones from each onset to the next: one fewer than there are onsets, () for fewer than two."""
+        onsets = [event for event in self.events if event >= NUM_SPECIAL_EVENTS]
+        return tuple(after - before for before, after in zip(onsets, onsets[1:], strict=False))
+
+
+class UnusableError(Exception):
+    """The tune is read, but a rule of the corpus drops it; the message is the reason that is counted."""
+
+
+@dataclass
+class Bar:
+    """What stands between two bar lines."""
+
+    sounds: list[Sound] = field(default_factory=list)
+    begins_repeat: bool = False
+    """A repeat start before it."""
+    ending: int = 0
+    """The ending (1 or 2) that starts with it; 0 for none, 3 for any other."""
+    ends_repeat: bool = False
+    """A repeat end after it."""
+    ends_section: bool = False
+    """A double bar line or a repeat sign after it."""
+
+    @property
+    def length(self) -> Fraction:
+        """Steps, exact."""
+        return sum((sound[0] for sound in self.sounds), Fraction(0))
+
+
+def expand_repeats(bars: Sequence[Bar]) -> list[Bar] | None:
+    """The bars as played; None where the signs do not fit together (then the tune is taken as written).
+
+    A repeat end goes back to the last repeat start, double bar line or repeat end, whichever came last, or to the
+    beginning. First and second endings are played in turn; a second ending is as long as the first.
+    """
+    played: list[Bar] = []
+    back_to, first_ending, explicit = 0, None, False
+    for index, bar in enumerate(bars):
+        if bar.begins_repeat:
+            if first_ending is not None:
+                return None
+            back_to, explicit = index, True
+        if bar.ending == 1:
+            if first_ending is not None:
+                return None
+            first_ending = index
+        elif bar.ending == 2:
+            if first_ending is None:
+                return None
+            if not bars[index - 1].ends_repeat:  # "[1 … [2" with the repeat sign left out
+                played += bars[back_to:first_ending]
+            back_to, explicit = index + (index - first_ending), False
+            first_ending = None
+        elif bar.ending:
+            return None
+        played.append(bar)
+        if bar.ends_repeat and index >= back_to:
+            if first_ending is not None:
+                if index + 1 == len(bars) or bars[index + 1].ending != 2:
+                    return None
+                played += bars[back_to:first_ending]
+            else:
+                played += bars[back_to : index + 1]
+                back_to, explicit = index + 1, False
+        elif bar.ends_section and not explicit and first_ending is None:
+            back_to = max(back_to, index + 1)
+    return played if first_ending is None else None
+
+
+def align(bars: Sequence[Bar], steps_per_bar: int) -> list[Sound]:
+    """The sounds of the bars, every bar full, from the first full one on.
+
+    * A short bar and the next one or two that complete it are one bar (a repeat sign in the middle of a bar).
+    * A short bar where a section starts is a pickup: dropped.
+    * A short bar where a section ends: its last sound goes on until the bar is full.
+    * A long bar of a whole number of bars lacks a bar line: kept.
+
+    Raises UnusableError ("bars do not add up") for any other.
+    """
+    sounds: list[Sound] = []
+    starts_section, index = True, 0
+    while index < len(bars):
+        bar = bars[index]
+        length, used = bar.length, 1
+        if length < steps_per_bar and sounds:
+            total = length
+            for ahead in (1, 2):
+                total += bars[index + ahead].length if index + ahead < len(bars) else 0
+                if total == steps_per_bar:
+                    length, used = total, ahead + 1
+                    break
+        taken = bars[index : index + used]
+        index += used
+        if length and length % steps_per_bar == 0:
+            sounds += (sound for part in taken for sound in part.sounds)
+        elif length > steps_per_bar:
+            raise UnusableError("bars do not add up")
+        elif not starts_section:
+            if not (bar.ends_section or index == len(bars)):
+                raise UnusableError("bars do not add up")
+            *before, (last, pitch, tied) = bar.sounds
+            sounds += [*before, (last + steps_per_bar - length, pitch, tied)]
+        starts_section = taken[-1].ends_section
+    return sounds
+
+
+def encode(sounds: Sequence[Sound], sharps: int, meter: Meter, vocabulary: Vocabulary) -> tuple[int, ...]:
+    """The events of a tune that starts at a bar line: on the grid, without key signature, inside the vocabulary.
+
+    Onsets are rounded to the nearest step; of two that meet there, the one nearer to the grid is kept. The
+    transposition is the smallest (in semitones, up or down) that removes the key signature and brings every note
+    into the vocabulary. Silent bars at either end are left out.
+
+    Raises UnusableError: no notes, off the grid, out of range, too long.
+    """
+    notes: list[tuple[Fraction, Fraction, int]] = []  # onset, end, MIDI pitch
+    now, tied_pitch = Fraction(0), REST
+    for length, pitch, tied in sounds:
+        if pitch != REST and pitch == tied_pitch:
+            notes[-1] = (notes[-1][0], now + length, pitch)
+        elif pitch != REST:
+            notes.append((now, now + length, pitch))
+        now += length
+        tied_pitch = pitch if tied else REST
+    if not notes:
+        raise UnusableError("no notes")
+    if now > MAX_STEPS:
+        raise UnusableError("too long")
+    check_grid([onset for onset, _, _ in notes])
+    best: dict[int, int] = {}  # step -> index of its note
+    for index, (onset, _, _) in enumerate(notes):
+        step = nearest(onset)
+        if step not in best or abs(onset - step) < abs(notes[best[step]][0] - step):
+            best[step] = index
+    chosen = sorted(best.items())
+    if len(chosen) > 1 and chosen[-1][0] >= nearest(now):  # rounded up onto the bar line after the end
+        chosen.pop()
+    pitches = [notes[index][2] for _, index in chosen]
+    shift = _transposition(pitches, sharps, vocabulary)
+    bar = meter.steps_per_bar
+    first = chosen[0][0] // bar * bar
+    gridded = [
+        (notes[index][2] + shift, step - first, max(nearest(notes[index][1]), step + 1) - first)
+        for step, index in chosen
+    ]
+    events = events_of_notes(gridded, vocabulary).tolist()
+    whole = -(-len(events) // bar) * bar
+    if len(events) < whole:
+        events += [NOTE_OFF] + [NO_EVENT] * (whole - len(events) - 1)
+    return tuple(events)
+
+
+def _transposition(pitches: Sequence[int], sharps: int, vocabulary: Vocabulary) -> int:
+    lowest, highest = vocabulary.min_pitch - min(pitches), vocabulary.max_pitch - 1 - max(pitches)
+    fitting = [shift for shift in range(lowest, highest + 1) if (shift + FIFTH * sharps) % 12 == 0]
+    if not fitting:
+        raise UnusableError("out of range")
+    return min(fitting, key=lambda shift: (abs(shift), shift))
+
+
+def check_grid(onsets: Sequence[Fraction]) -> None:
+    """UnusableError ("off the grid") where more than 10 % of the onsets are further than a 64th note from it."""
+    if sum(abs(onset - nearest(onset)) > Fraction(1, 4) for onset in onsets) > MAX_OFF_GRID * len(onsets):
+        raise UnusableError("off the grid")
+
+
+def nearest(value: Fraction) -> int:
+    """The nearest step; halves go up."""
+    return math.floor(value + Fraction(1, 2))
+
+
+def save_tunes(path: str | os.PathLike[str], tunes: Sequence[Tune], info: Mapping[str, Any]) -> None:
+    """Writes tunes and `info` (anything JSON holds) as one file, atomically: the old file or the new, never a half.
+
+    Raises InputError where an event class exceeds 127, or the file cannot be written.
+    """
+    from safetensors.torch import save
+
+    flat = [event for tune in tunes for event in tune.events]
+    if flat and not 0 <= min(flat) <= max(flat) <= MAX_CLASS:
+        raise InputError(
+            f"{path}: event classes {min(flat)} to {max(flat)}; a file of tunes holds 0 to {MAX_CLASS}"
+        )
+    lengths = torch.tensor([0, *(len(tune.events) for tune in tunes)], dtype=torch.int64)
+    cards = [
+        {
+            "title": tune.title,
+            "source": tune.source,
+            "credit": tune.credit,
+            "key": tune.key,
+            "meter": [tune.meter.steps_per_bar, tune.meter.steps_per_beat],
+        }
+        for tune in tunes
+    ]
+    data = save(
+        {"events": torch.tensor(flat, dtype=torch.int8), "offsets": lengths.cumsum(0)},
+        {"format": FORMAT, "tunes": json.dumps(cards), "info": json.dumps(dict(info))},
+    )
+    try:
+        write_atomically(Path(path), data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]]:
+    """The tunes and the info that `save_tunes` wrote.
+
+    Raises InputError, naming the file, where it is missing, is no file of tunes, or contradicts itself.
+    """
+    from safetensors import safe_open
+
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with safe_open(os.fspath(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise InputError(f"{path}: not a file of tunes (format {metadata.get('format')!r})")
+            events, offsets = file.get_tensor("events"), file.get_tensor("offsets")
+        cards, info = json.loads(metadata["tunes"]), json.loads(metadata["info"])
+        _check_layout(events, offsets, len(cards))
+        flat, bounds = events.tolist(), offsets.tolist()
+        tunes = [
+            Tune(
+                title=str(card["title"]),
+                source=str(card["source"]),
+                credit=str(card["credit"]),
+                meter=Meter(*card["meter"]),
+                events=tuple(flat[start:end]),
+                key=str(card["key"]),
+            )
+            for card, start, end in zip(cards, bounds, bounds[1:], strict=False)
+        ]
+    except InputError as error:
+        message = str(error)
+        raise InputError(message if message.startswith(f"{path}:") else f"{path}: {message}") from None
+    except Exception as error:  # safetensors and json raise their own kinds: each means a damaged file
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(f"{path}: not a readable file of tunes ({reason})") from None
+    if not isinstance(info, dict):
+        raise InputError(f"{path}: its info is a {type(info).__name__}; expected an object")
+    return tunes, info
+
+
+@cache
+def test_tunes() -> tuple[Tune, ...]:
+    """The shipped test tunes, which no shipped network has learned from: what *human* means in every command.
+
+    Raises InputError where they are not installed.
+    """
+    return tuple(
+        load_tunes(str(resources.files("rltuner.checkpoints") / "note_rnn" / "test_tunes.safetensors"))[0]
+    )
+
+
+def windows(
+    tunes: Sequence[Tune], length: int, meter: Meter | None = None, vocabulary: Vocabulary | None = None
+) -> Melodies:
+    """The tunes of one metre cut into windows [B, length]: human melodies to compare composed ones with.
+
+    Windows of one tune never overlap, and each starts at a bar line: the first bar line at or after the end of the
+    window before it. A remainder shorter than `length` is left out. A NOTE_OFF before a window's first onset becomes
+    NO_EVENT (the note it ended lies in the window before).
+
+    Args:
+      tunes: of any metres; those in another metre than `meter` are left out.
+      length: events a window, at least 1.
+      meter: 4/4 where not given.
+
+    B is 0 where no tune in that metre is long enough.
+    """
+    if length < 1:
+        raise InputError(f"length={length}: a window has at least one event")
+    meter = meter if meter is not None else Meter()
+    stride = -(-length // meter.steps_per_bar) * meter.steps_per_bar
+    rows = [
+        _from_first_onset(tune.events[start : start + length])
+        for tune in tunes
+        if tune.meter == meter
+        for start in range(0, len(tune.events) - length + 1, stride)
+    ]
+    events = torch.tensor(rows, dtype=torch.int64).reshape(len(rows), length)
+    return Melodies(events, vocabulary=vocabulary, meter=meter)
+
+
+def first_bars(tunes: Sequence[Tune], meter: Meter | None = None) -> Tensor:
+    """The first bar of every tune in that metre (4/4 where not given), int64 [N, steps_per_bar]: the human primer.
+
+    N is 0 where no tune is in that metre.
+    """
+    meter = meter if meter is not None else Meter()
+    size = meter.steps_per_bar
+    rows = [tune.events[:size] for tune in tunes if tune.meter == meter and len(tune.events) >= size]
+    return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), size)
+
+
+def _from_first_onset(events: tuple[int, ...]) -> list[int]:
+    row = list(events)
+    for step, event in enumerate(row):
+        if event >= NUM_SPECIAL_EVENTS:
+            break
+        if event == NOTE_OFF:
+            row[step] = NO_EVENT
+    return row
+
+
+def _check_layout(events: Tensor, offsets: Tensor, count: int) -> None:
+    if events.dtype != torch.int8 or events.ndim != 1 or offsets.dtype != torch.int64 or offsets.ndim != 1:
+        raise InputError("its tensors are not int8 events [M] and int64 offsets [N + 1]")
+    if len(offsets) != count + 1:
+        raise InputError(f"{len(offsets) - 1} tunes in its tensors, {count} in its list")
+    if int(offsets[0]) != 0 or int(offsets[-1]) != len(events) or bool((offsets.diff() < 0).any()):
+        raise InputError("its offsets do not divide its events")
+    if len(events) and int(events.min()) < 0:
+        raise InputError(f"event class {int(events.min())}; classes start at 0")
