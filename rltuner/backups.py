@@ -32,7 +32,7 @@ class Backup(Protocol):
 
     name: str
     includes_log_prior: bool
-    """Whether log p(a|s) is part of the reward."""
+    """Whether log p(a|s) is part of the reward (Q, Psi) or of the policy (G)."""
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         """V(s) of the scores of all classes."""
@@ -110,10 +110,13 @@ def advantage(backup: Backup, logits: Tensor, log_prior: Tensor) -> Tensor:
     return logits - backup.state_value(logits, log_prior)[..., None]
 
 
+def reward(backup: Backup, rule_rewards: Tensor, log_prior_of_events: Tensor) -> Tensor:
+    """The reward of each event as the algorithm defines it: r/c, and for Q and Psi log p(a|s) besides."""
+    return rule_rewards + log_prior_of_events if backup.includes_log_prior else rule_rewards
+
+
 def targets(
-    backup: Backup,
-    rule_rewards: Tensor,
-    log_prior_of_events: Tensor,
+    rewards: Tensor,
     values: Tensor,
     scores_of_events: Tensor,
     keeps_trace: Tensor,
@@ -126,14 +129,12 @@ def targets(
     A melody's last event is terminal: y_{T-1} = reward_{T-1}. With trace = 0 this is the one-step backup of the table.
 
     Args:
-      rule_rewards: r/c of each event, [B, T].
-      log_prior_of_events: log p(a_t|s_t), [B, T].
+      rewards: of each event (`reward`), [B, T].
       values, scores_of_events: V(s_t) and S(s_t, a_t) under the target network, [B, T].
       keeps_trace: of each event, bool [B, T] (`Backup.keeps_trace`).
       gamma: discount a step, in [0, 1].
       trace: lambda, in [0, 1].
     """
-    rewards = rule_rewards + log_prior_of_events if backup.includes_log_prior else rule_rewards
     correction = torch.where(keeps_trace, trace, 0.0)
     y = torch.empty_like(rewards)
     following = torch.zeros_like(rewards[:, 0])

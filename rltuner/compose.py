@@ -83,9 +83,9 @@ def primer_contexts(
     if name == "random_note":
         return torch.randint(policy.vocabulary.size, (count, 1), generator=generator)
     if name == "human":
-        from rltuner.tunes import first_bars, test_tunes
+        from rltuner.tunes import first_bars, human_tunes
 
-        bars = first_bars(test_tunes(), policy.meter)
+        bars = first_bars(human_tunes(), policy.meter)
         if not len(bars):
             raise InputError(f"primer human: no test tune is in {policy.meter}; use another primer")
         return bars[torch.randint(len(bars), (count,), generator=generator)]

@@ -38,9 +38,9 @@ class PretrainConfig:
     """tunebooks (O'Neill's and Ryan's), airds, essen, or a folder of MIDI, ABC or MusicXML files."""
     out: Path = Path("runs/note_rnn")
     """Folder to write the checkpoint to; it must not exist."""
-    updates: int = 12_000
+    updates: int = 4_000
     """Gradient steps."""
-    batch_size: int = 128
+    batch_size: int = 64
     """Windows a step."""
     window: int = 256
     """Events a window; a whole tune is longer, and is learned window by window."""
@@ -52,7 +52,7 @@ class PretrainConfig:
     """Adam's, at its highest: warmed up over 2 % of the updates, then lowered to 0 along a cosine."""
     clip: float = 1.0
     """Largest norm of a gradient."""
-    validate_every: int = 1_000
+    validate_every: int = 500
     """Updates between two looks at the validation tunes."""
     seed: int = 0
     """Of the split, the initial weights and the windows."""
@@ -100,9 +100,13 @@ class FinetuneConfig:
     trace: float = 0.95
     """Lambda of the multi-step backup: 0 looks one step ahead (the paper), 1 to the end of the melody."""
     batch_size: int = 256
-    """Melodies composed a round, and melodies learned from a gradient step."""
+    """Melodies composed a round."""
     replay: int = 1024
-    """Melodies kept for replay; the batch is half new, half drawn from these. 0: only the new ones."""
+    """Melodies kept for replay, the latest ones; 0 keeps none."""
+    replayed: float = 1.0
+    """Kept melodies that are learned from again, for each new one."""
+    minibatch_size: int = 32
+    """Melodies a gradient step."""
     learning_rate: float = 2e-3
     """Adam's."""
     value_learning_rate: float = 1e-2
@@ -111,16 +115,20 @@ class FinetuneConfig:
     """Share of the policy network that goes into the target network each step (the paper's eta, 0.01)."""
     clip: float = 1.0
     """Largest norm of a gradient."""
+    greedy: bool = False
+    """While composing for learning take the highest score instead of sampling (the paper's epsilon-greedy)."""
     epsilon: float = 0.0
-    """Share of random actions while composing for learning, at the start; falls to 0 over half the events."""
+    """Share of events drawn uniformly while composing for learning, at the start. Paper: 1."""
+    epsilon_end: float = 0.0
+    """The same from half of the events on, after falling in a line. Paper: 0.1."""
     temperature: float = 1.0
     """Q's policy is softmax(Q / temperature); Psi and G have none."""
     samples: int = 8
     """MIDI files to write at the end."""
     evaluate: int = 10_000
     """Melodies for the table before and after."""
-    checkpoint_every: int = 200
-    """Gradient steps between two savings of the resumable checkpoint."""
+    checkpoint_every: int = 50
+    """Rounds between two savings of the resumable checkpoint."""
     seed: int = 0
     """Of every random choice."""
     threads: int = 2
@@ -134,14 +142,15 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         where = "finetune"
-        for name in ("events", "length", "batch_size", "threads", "checkpoint_every"):
+        for name in ("events", "length", "batch_size", "minibatch_size", "threads", "checkpoint_every"):
             check(where, name, getattr(self, name), 1)
         for name in ("replay", "samples", "evaluate"):
             check(where, name, getattr(self, name), 0)
-        for name in ("gamma", "trace", "target_rate", "epsilon"):
+        for name in ("gamma", "trace", "target_rate", "epsilon", "epsilon_end"):
             check(where, name, getattr(self, name), 0, 1)
         for name in ("learning_rate", "value_learning_rate"):
             check(where, name, getattr(self, name), 0, 1)
+        check(where, "replayed", self.replayed, 0, 100)
         check(where, "c", self.c, 1e-6)
         check(where, "temperature", self.temperature, 1e-6)
         check(where, "clip", self.clip, 0)
@@ -221,8 +230,23 @@ class EvaluateConfig:
 # What each preset changes of finetune's defaults.
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {},
-    "best": {},
-    "paper": {},
+    "best": {"events": 10_000_000},
+    "paper": {
+        "events": 1_000_000,
+        "c": 0.5,
+        "gamma": 0.5,
+        "trace": 0.0,
+        "batch_size": 32,
+        "minibatch_size": 1,  # 32 transitions
+        "replay": 3125,  # 100,000 transitions
+        "replayed": 5.4,  # 6.4 learned transitions for each composed one
+        "learning_rate": 1e-3,
+        "target_rate": 0.01,
+        "clip": 5.0,
+        "greedy": True,
+        "epsilon": 1.0,
+        "epsilon_end": 0.1,
+    },
 }
 
 

@@ -1,7 +1,7 @@
 """Corpora: named collections of tunes, or a folder of them, parsed in parallel and cached.
 
-`load_corpus` reads, `split_tunes` divides. What becomes of a note is in `rltuner.parse`, and in words, with the
-counts, in docs/corpus.md.
+`load_corpus` reads, `split_tunes` divides. What becomes of a note is in `rltuner.parse` and `rltuner.tunes`,
+and, in words and with the counts, in docs/corpus.md.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,19 +29,20 @@ from rltuner.tunes import Tune, load_tunes, save_tunes
 # Folders of the corpus that music21 installs.
 NAMED = {"tunebooks": ("oneills1850", "ryansMammoth"), "airds": ("airdsAirs",), "essen": ("essenFolksong",)}
 
-TERMS = {
+TERMS: dict[str, str] = {
     "airds": (
         "Aird's Airs: James Aird's six books (Glasgow, from 1778), transcribed by Jack Campin, 2009 "
-        "(www.campin.me.uk), as installed with music21. The prints are in the public domain. The transcription names "
-        "its author and no licence: credit him, and ask him before you redistribute it or a model trained on it."
+        "(www.campin.me.uk), as installed with music21. The prints are in the public domain. The transcriber "
+        "is named, a licence is not: credit him, and ask before you redistribute it or a model trained on it."
     ),
     "essen": (
-        "Essen folksong collection, as installed with music21: encoded under Helmut Schaffrath, continued by Ewa "
-        "Dahlig-Turek, converted to ABC by Seymour Shlien. Distributed by permission for NON-COMMERCIAL use; the "
-        "legal status of the database is unclear, since many people entered the data. Do not use it, or a model "
-        "trained on it, commercially."
+        "Essen folksong collection: encoded under Helmut Schaffrath, continued by Ewa Dahlig-Turek, put into "
+        "ABC by Seymour Schlien, as installed with music21. Distributed by permission for NON-COMMERCIAL "
+        "use; the legal status of the database is unclear, since many people entered the data. Do not use "
+        "it, or a model trained on it, commercially."
     ),
 }
+"""What is printed whenever such a corpus is loaded."""
 
 KINDS = {
     ".abc": "abc",
@@ -53,7 +55,7 @@ KINDS = {
 CHUNK = 16  # items a task: enough to hide the cost of a task, few enough to balance the processes
 SERIAL = 64  # with no more items than this, starting processes takes longer than parsing
 OPENING = 16  # onsets by which near-duplicates are told
-SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+SHARES = {"train": 0.8, "validation": 0.9, "test": 1.0}  # where each part ends
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ def load_corpus(
     """All tunes of a corpus: from the cache where the same files were parsed before, else parsed now.
 
     Args:
-      name_or_folder: "tunebooks", "airds" or "essen", or a folder (read with its subfolders) of ABC, MusicXML and
-        MIDI files. A folder may be called like a corpus: write ./essen.
+      name_or_folder: "tunebooks", "airds" or "essen", or a folder (read with its subfolders) of ABC, MusicXML
+        and MIDI files. A folder that is called like a corpus: write ./essen.
       vocabulary: tunes that fit into it in no octave are dropped.
       jobs: processes; default one a CPU core.
       cache_dir: the user's cache directory where not given.
@@ -122,20 +124,22 @@ def split_tunes(tunes: Sequence[Tune], seed: int = 0) -> dict[str, list[Tune]]:
     """The tunes as "train", "validation" and "test", about 80/10/10 by tune.
 
     Near-duplicates, tunes with the same intervals between their first 16 onsets (all of them, where there are
-    fewer), stay together. Groups are shuffled by a hash of the seed and those intervals, so neither the order of the
-    input nor other groups' contents matter to the shuffle; each part comes sorted by source. With few groups a part
-    can be empty; one group goes to "train".
+    fewer), stay together. Groups are shuffled by a hash of the seed and those intervals, so that the order of
+    the input does not matter; each part comes sorted by source. With few groups a part can be empty; a single
+    group goes to "train".
     """
     groups: dict[tuple[int, ...], list[Tune]] = {}
     for tune in sorted(tunes, key=lambda t: (t.source, t.title, t.events)):
         groups.setdefault(opening(tune), []).append(tune)
     shuffled = sorted(groups, key=lambda o: hashlib.sha256(f"{seed} {o}".encode()).digest())
     parts: dict[str, list[Tune]] = {name: [] for name in SHARES}
-    # Largest need first: a group goes where the most tunes are still missing, so that a big one cannot
-    # overfill a small part by more than itself.
+    # One stretch of the shuffled groups a part, so that a few more or fewer tunes move few to another part.
+    taken = 0
     for group in shuffled:
-        missing = {name: share * len(tunes) - len(parts[name]) for name, share in SHARES.items()}
-        parts[max(missing, key=lambda name: missing[name])] += groups[group]
+        middle = (taken + len(groups[group]) / 2) / len(tunes)
+        part = next(name for name, end in SHARES.items() if middle < end)
+        parts[part] += groups[group]
+        taken += len(groups[group])
     return {name: sorted(part, key=lambda t: (t.source, t.title, t.events)) for name, part in parts.items()}
 
 
@@ -147,9 +151,7 @@ def opening(tune: Tune) -> tuple[int, ...]:
 def _files(name: str) -> list[tuple[str, Path]]:
     """(source, path) of every file to read, sorted by source."""
     if name in NAMED:
-        spec = importlib.util.find_spec(
-            "music21"
-        )  # not imported: that takes seconds, and the cache may have it
+        spec = importlib.util.find_spec("music21")  # found, not imported: an import takes seconds
         root = Path(next(iter((spec and spec.submodule_search_locations) or [""]))) / "corpus"
         files = [path for folder in NAMED[name] for path in (root / folder).glob("*.abc")]
         if not files:
@@ -215,11 +217,19 @@ def _parse(
     ):
         vocabularies = [vocabulary] * len(items)
         if jobs <= 1 or len(items) <= SERIAL:
-            results = map(parse_item, items, vocabularies)
+            results: Iterator[list[Parsed]] = map(parse_item, items, vocabularies)
         else:  # spawned, not forked: a fork of a process that has used torch's threads can hang
             pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn")))
             results = pool.map(parse_item, items, vocabularies, chunksize=CHUNK)
-        for parsed in results:
+        done = 0
+        while done < len(items):
+            try:
+                parsed = next(results)
+            except BrokenProcessPool:  # out of memory, or started by a script without an `if __name__` guard
+                say("warning: the parsing processes died; parsing goes on in this one")
+                results = map(parse_item, items[done:], vocabularies)
+                continue
+            done += 1
             yield from parsed
             if advance is not None:
                 advance(1, None)

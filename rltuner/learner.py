@@ -75,44 +75,41 @@ class Learner:
         logits: Tensor = self.reward_network(inputs)[0][:, skipped:]
         return logits.log_softmax(dim=-1)
 
-    def learn(self, melodies: Melodies, rule_rewards: Tensor) -> float:
-        """One gradient step towards the backup's targets.
+    @torch.no_grad()
+    def goals(self, melodies: Melodies, rewards: Tensor) -> Tensor:
+        """The backup's targets under the target network, float32 [B, T]: what the events' scores should be.
 
         Args:
-          melodies: on the learner's device, all of the configured length.
-          rule_rewards: r/c of each event, float32 [B, T].
-
-        Returns:
-          The loss before the step: the mean squared difference of target and score, in nats squared.
+          melodies: on the learner's device.
+          rewards: of each event, as the algorithm defines them (`Backup.reward`), float32 [B, T].
         """
-        config, backup = self.config, self.backup
         inputs, skipped = inputs_of(melodies)
-        events = melodies.events[..., None]
-        with torch.no_grad():
-            log_prior = self.log_prior(melodies)
-            target_advantage = advantage(backup, self.target_network(inputs)[0][:, skipped:], log_prior)
-            target_value = self.target_value(inputs, skipped)
-            goal = targets(
-                backup,
-                rule_rewards,
-                log_prior.gather(2, events)[..., 0],
-                target_value,
-                target_value + target_advantage.gather(2, events)[..., 0],
-                backup.keeps_trace(target_advantage, melodies.events),
-                config.gamma,
-                config.trace,
-            )
-        current = advantage(backup, self.policy.network(inputs)[0][:, skipped:], log_prior)
-        score = self.value(inputs, skipped) + current.gather(2, events)[..., 0]
-        loss = (goal - score).square().mean()
+        a = self._advantage(self.target_network, melodies, inputs, skipped)
+        value = self.target_value(inputs, skipped)
+        of_events = a.gather(2, melodies.events[..., None])[..., 0]
+        keeps_trace = self.backup.keeps_trace(a, melodies.events)
+        return targets(rewards, value, value + of_events, keeps_trace, self.config.gamma, self.config.trace)
+
+    def learn(self, melodies: Melodies, goals: Tensor) -> float:
+        """One gradient step of the scores towards their goals; returns the mean squared difference before it."""
+        inputs, skipped = inputs_of(melodies)
+        a = self._advantage(self.policy.network, melodies, inputs, skipped)
+        score = self.value(inputs, skipped) + a.gather(2, melodies.events[..., None])[..., 0]
+        loss = (goals - score).square().mean()
         self.optimiser.zero_grad()
         (loss / self.value.scale**2).backward()
-        nn.utils.clip_grad_norm_(self.policy.network.parameters(), config.clip)
-        nn.utils.clip_grad_norm_(self.value.parameters(), config.clip)
+        nn.utils.clip_grad_norm_(self.policy.network.parameters(), self.config.clip)
+        nn.utils.clip_grad_norm_(self.value.parameters(), self.config.clip)
         self.optimiser.step()
         self._follow(self.target_network, self.policy.network)
         self._follow(self.target_value, self.value)
         return float(loss.detach())
+
+    def _advantage(self, network: NoteRNN, melodies: Melodies, inputs: Tensor, skipped: int) -> Tensor:
+        """A(s_t, a) of every class, float32 [B, T, V]; only G's refers to p, and runs the reward network."""
+        logits: Tensor = network(inputs)[0][:, skipped:]
+        log_prior = logits if self.backup.includes_log_prior else self.log_prior(melodies)
+        return advantage(self.backup, logits, log_prior)
 
     def set_progress(self, updates: int, done: float) -> None:
         """Learning rates: warmed up over 20 updates, then lowered to a tenth in proportion to the share `done`."""
@@ -157,5 +154,5 @@ class Learner:
         for name, tensor in tensors.items():
             if name.startswith("optimiser."):
                 _, index, moment = name.split(".")
-                optimiser["state"].setdefault(int(index), {})[moment] = tensor
+                optimiser["state"].setdefault(int(index), {})[moment] = tensor.clone()
         self.optimiser.load_state_dict(optimiser)

@@ -31,6 +31,7 @@ from rltuner.errors import InputError
 NOTE_OFF, NO_EVENT = 0, 1
 NUM_SPECIAL_EVENTS = 2
 STEPS_PER_QUARTER = 4
+MAX_TICK = 1e7  # pretty_midi's own: more is a broken file
 
 
 @dataclass(frozen=True)
@@ -347,7 +348,7 @@ def events_of_notes(notes: Sequence[tuple[int, int, int]], vocabulary: Vocabular
 
     A note that still sounds at the next onset ends there. T is the end of the last note (0 without notes).
     """
-    total = max((end for _, _, end in notes), default=0)
+    total = notes[-1][2] if notes else 0
     events = torch.full((total,), NO_EVENT, dtype=torch.int64)
     following = [start for _, start, _ in notes[1:]] + [total]
     for (pitch, start, end), next_start in zip(notes, following, strict=True):
@@ -369,11 +370,12 @@ def events_of_note_seq(melody: Sequence[int], vocabulary: Vocabulary) -> Tensor:
 def _note_seq_melodies(sequence: Any, polyphonic: bool) -> list[tuple[Sequence[int], Meter]]:
     """Every instrument's melody in a NoteSequence, with its metre; drums are left out."""
     note_seq = _import_note_seq()
+    sequences_lib = note_seq.sequences_lib
     try:
         quantized = note_seq.quantize_note_sequence(sequence, steps_per_quarter=STEPS_PER_QUARTER)
         signature = quantized.time_signatures[0]
         meter = Meter.from_time_signature(signature.numerator, signature.denominator)
-        melodies = []
+        melodies: list[tuple[Sequence[int], Meter]] = []
         for instrument in sorted({note.instrument for note in quantized.notes if not note.is_drum}):
             melody = note_seq.Melody()
             melody.from_quantized_sequence(
@@ -385,13 +387,17 @@ def _note_seq_melodies(sequence: Any, polyphonic: bool) -> list[tuple[Sequence[i
             if len(melody):
                 melodies.append((list(melody), meter))
     except (
-        note_seq.QuantizationStatusError,
+        sequences_lib.BadTimeSignatureError,
+        sequences_lib.MultipleTempoError,
+        sequences_lib.MultipleTimeSignatureError,
+        sequences_lib.NegativeTimeError,
         note_seq.PolyphonicMelodyError,
         note_seq.NonIntegerStepsPerBarError,
+        InputError,
     ) as error:
         name = sequence.filename or sequence.id or "NoteSequence"
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{name}: note_seq cannot read it as a melody: {reason}") from None
+        raise InputError(f"{name}: cannot be read as a melody: {reason}") from None
     return melodies
 
 
@@ -405,11 +411,10 @@ def _import_note_seq() -> Any:
 
     import pretty_midi.pretty_midi as guarded
 
-    guard = guarded.MAX_TICK
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*ffmpeg.*")
         import note_seq
-    guarded.MAX_TICK = min(guard, guarded.MAX_TICK)
+    guarded.MAX_TICK = min(guarded.MAX_TICK, MAX_TICK)
     return note_seq
 
 

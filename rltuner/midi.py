@@ -71,18 +71,21 @@ def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
         raise InputError(f"{path}: {len(tracks)} tracks have notes; keep only the melody's track")
     ticks_per_step = midi.resolution / STEPS_PER_QUARTER
     notes: list[Note] = []
+    last_end = 0.0  # of the last note, in steps, before rounding
     for note in sorted(tracks[0].notes, key=lambda n: (n.start, n.pitch)):
         begins, ends = (midi.time_to_tick(time) / ticks_per_step for time in (note.start, note.end))
         start = math.floor(begins + 0.5)
         end = max(math.floor(ends + 0.5), start + 1)
-        if notes and (start == notes[-1][1] or notes[-1][2] - start > 1):
+        if notes and (start == notes[-1][1] or last_end - begins >= 1):
+            reason = "sound together" if begins < last_end else "fall on one sixteenth"
             raise InputError(
-                f"{path}: two notes sound together at {note.start:.2f} s (MIDI {notes[-1][0]} and {note.pitch}); "
+                f"{path}: two notes {reason} at {note.start:.2f} s (MIDI {notes[-1][0]} and {note.pitch}); "
                 "a melody has one note at a time"
             )
         if notes:
             notes[-1] = (*notes[-1][:2], min(notes[-1][2], start))
         notes.append((note.pitch, start, end))
+        last_end = ends
     signature = next(iter(midi.time_signature_changes), None)
     if signature is None:
         return notes, Meter()

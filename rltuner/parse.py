@@ -1,7 +1,7 @@
 """From ABC, MusicXML and MIDI to tunes: reading. The rules that every format shares are in `rltuner.tunes`.
 
-music21 reads ABC and MusicXML, pretty_midi MIDI files, and note_seq finds the melody of a track in several voices;
-all three are imported when they are first needed.
+music21 reads ABC and MusicXML, pretty_midi reads MIDI files, and note_seq finds the melody of a track in
+several voices; all three are imported when they are first needed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from rltuner.tunes import (
     nearest,
 )
 
-PARSER_VERSION = 1  # raise it with every change that alters a tune, so that cached corpora are parsed again
+PARSER_VERSION = 3  # raise it with every change that alters a tune, so that cached corpora are parsed again
 MAX_ABC_CHARACTERS, MAX_FILE_BYTES = 100_000, 10_000_000  # no tune is that long
 
 
@@ -86,9 +87,7 @@ def parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
         drafts = _READERS[item.kind](item)
     except UnusableError as reason:
         return [Parsed(item.source, str(reason))]
-    except (
-        Exception
-    ) as error:  # a parser of hostile text can raise anything; one tune must not end the corpus
+    except Exception as error:  # a parser of broken text raises anything; one tune must not end the corpus
         return [Parsed(item.source, "broken", detail=_one_line(error).replace(item.content, item.source))]
     if not drafts:
         return [Parsed(item.source, "no notes")]
@@ -104,7 +103,7 @@ def finish(draft: Draft, vocabulary: Vocabulary) -> Parsed:
         if draft.signature is None:
             raise UnusableError("no metre")
         try:
-            # Cut time has the bar of 4/4, and the tunebooks print the same reel in either: one metre of the two.
+            # Cut time has the bar of 4/4, and tunebooks print the same reel in either: one metre here.
             meter = Meter.from_time_signature(*((4, 4) if draft.signature == (2, 2) else draft.signature))
         except InputError:
             raise UnusableError("metre off the grid") from None
@@ -126,7 +125,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-# ABC ------------------------------------------------------------------------------------------------------------
+# ABC --------------------------------------------------------------------------------------------------------
 
 _FIELD = re.compile(r"([A-Za-z]):(?![|:])\s*(.*)")
 _INLINE = re.compile(r"\[([A-Za-z]):([^\]]*)\]")
@@ -134,7 +133,8 @@ _TEXT = re.compile(r'"[^"]*("|$)|\{[^}]*(\}|$)|![^!|]*!|\+[^+|]*\+')  # annotati
 _BAR_LINE = re.compile(
     r"(?P<line>(?:\[\||\|\]|[|:])(?:\s*(?:\[\||\|\]|[|:]))*)\s*(?:\[?\s*(?P<after>\d[\d,.-]*))?|\[(?P<alone>\d[\d,.-]*)"
 )
-_TOKEN = re.compile(r"@\d+|\(\d(?::\d?){0,2}|\[[^\]|]*\]\d*/*\d*|[_^=]*[A-Ga-gz][,']*\d*/*\d*|-|[<>]+")
+_TUPLET = re.compile(r"\(\d(?::\d?){0,2}")
+_TOKEN = re.compile(r"@\d+|\[[^\]|]*\]\d*/*\d*|[_^=]*[A-Ga-gz][,']*\d*/*\d*|-|[<>]+")
 _PITCH = re.compile(r"([A-G])([#n-]*)(\d)")
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -146,7 +146,7 @@ def split_abc(text: str) -> list[str]:
 
 
 def read_abc(item: Item) -> list[Draft]:
-    """The one tune of an ABC text. Music21 reads notes, lengths, keys and tuplets from a text cleaned for it."""
+    """The one tune of an ABC text; music21 reads notes, lengths, keys and tuplets, after some cleaning."""
     if len(item.content) > MAX_ABC_CHARACTERS:
         raise UnusableError("too long")
     fields, text, odd_ending = _clean_abc(item.content)
@@ -157,7 +157,8 @@ def read_abc(item: Item) -> list[Draft]:
     handler = abcFormat.ABCHandler(abcVersion=(2, 1, 0))
     handler.abcDirectives["propagate-accidentals"] = "octave"  # as on the printed page: until the bar line
     handler.process(text)
-    bars, bar = [], Bar()
+    bars: list[Bar] = []
+    bar = Bar()
     signature: tuple[int, int] | None = None
     key: tuple[int, str] | None = None
     started = False
@@ -169,8 +170,11 @@ def read_abc(item: Item) -> list[Draft]:
                 if started and new != signature:
                     raise UnusableError("metre changes")
                 signature = new
-            elif token.isKey() and not started:
-                key = _abc_key(token)
+            elif token.isKey():
+                named = _abc_key(token)
+                if started and key and named and named[0] != key[0]:
+                    raise UnusableError("key changes")
+                key = key if started else named
         elif isinstance(token, abcFormat.ABCNote):
             sound = _abc_sound(token, abcFormat)
             if sound[0]:
@@ -191,18 +195,20 @@ def read_abc(item: Item) -> list[Draft]:
 
 
 def _clean_abc(text: str) -> tuple[dict[str, list[str]], str, bool]:
-    """The fields, a text of nothing but what music21 reads rightly, and whether there is an ending beyond the second.
+    """The fields, a text of what music21 reads rightly, and whether there is an ending beyond the second.
 
-    Left in: M, L and K fields, notes, chords, tuplets, ties, broken rhythms and bar lines, each in one spelling.
-    Left out: grace notes, decorations, slurs and annotations, next to which music21 loses broken rhythms.
+    Left in: M, L and K fields, notes, chords, tuplets, ties, broken rhythms and bar lines in one spelling.
+    Left out: grace notes, decorations, slurs and annotations, next to which music21 loses broken rhythms, and
+    lines without a bar line after an empty line (remarks).
     """
     fields: dict[str, list[str]] = {}
     header, body, kept = ["X:1"], [], []
 
-    def keep(name: str, value: str) -> str:
-        kept.append(f"\n{name}:{value}\n")
+    def keep(text: str) -> str:
+        kept.append(text)
         return f" @{len(kept) - 1} "
 
+    ended = False
     for raw in text.splitlines():
         line = re.sub(r"(?<!\\)%.*", "", raw).strip()
         if match := _FIELD.match(line):
@@ -210,11 +216,12 @@ def _clean_abc(text: str) -> tuple[dict[str, list[str]], str, bool]:
             if name in "MLK" and value and "K" not in fields:
                 header.append(f"{name}:{value}")
             elif name in "MLK" and value:
-                body.append(keep(name, value))
+                body.append(keep(f"\n{name}:{value}\n"))
             fields.setdefault(name, []).append(value)
-        elif "K" in fields:
-            line = _TEXT.sub(" ", line)
-            body.append(_INLINE.sub(lambda m: keep(m[1], m[2].strip()) if m[1] in "MLK" else " ", line))
+        elif "K" in fields and not (ended and "|" not in line):
+            ended = not line
+            line = _TUPLET.sub(lambda m: keep(m[0]), _TEXT.sub(" ", line))
+            body.append(_INLINE.sub(lambda m: keep(f"\n{m[1]}:{m[2]}\n") if m[1] in "MLK" else " ", line))
     odd_endings: list[str] = []
     # In one piece, since a bar line and the ending that it starts can stand on two lines.
     music = _BAR_LINE.sub(lambda m: _abc_signs(m, kept, odd_endings), "\n".join(body).replace("x", "z"))
@@ -285,11 +292,11 @@ def _abc_key(token: Any) -> tuple[int, str] | None:
     return None if mode is None else (sharps, f"{tonic[0]} {mode}")
 
 
-# MusicXML -------------------------------------------------------------------------------------------------------
+# MusicXML ---------------------------------------------------------------------------------------------------
 
 
 def read_musicxml(item: Item) -> list[Draft]:
-    """Every part with notes, a melody each. A part in several voices: as a chord, cut where the next note starts."""
+    """Every part with notes, a melody each: of notes that start together the highest, cut at the next."""
     _check_size(item.content)
     from music21 import converter
 
@@ -302,10 +309,11 @@ def read_musicxml(item: Item) -> list[Draft]:
         meters = {
             (sign.numerator, sign.denominator) for sign in part.recurse().getElementsByClass("TimeSignature")
         }
-        if len(meters) > 1:
-            draft.unusable = "metre changes"
+        draft.unusable = "metre changes" if len(meters) > 1 else ""
         draft.signature = next(iter(meters), None)
         signs = list(part.recurse().getElementsByClass("KeySignature"))
+        if len({sign.sharps for sign in signs}) > 1:
+            draft.unusable = "key changes"
         if signs:
             draft.sharps, draft.key = int(signs[0].sharps), _key_name(getattr(signs[0], "name", ""))
         else:
@@ -328,15 +336,13 @@ def _measure(measure: Any, ending: int) -> Bar:
         at, length = _steps(element.offset), _steps(element.quarterLength)
         total = max(total, at + length)
         pitch = max((p.midi for p in getattr(element, "pitches", ())), default=REST)
-        if pitch > starts.get(at, (0, REST, False))[1]:
-            starts[at] = (
-                length,
-                pitch,
-                element.tie is not None and element.tie.type in ("start", "continue"),
-            )
+        if at not in starts or pitch > starts[at][1]:
+            tied = element.tie is not None and element.tie.type in ("start", "continue")
+            starts[at] = (length, pitch, tied)
+    notes = [(at, *sound) for at, sound in sorted(starts.items()) if sound[1] != REST]
     left, right = measure.leftBarline, measure.rightBarline
     return Bar(
-        _in_turn([(at, *sound) for at, sound in sorted(starts.items())], total),
+        _in_turn(notes, total),
         begins_repeat=getattr(left, "direction", "") == "start",
         ending=ending,
         ends_repeat=getattr(right, "direction", "") == "end",
@@ -348,9 +354,8 @@ def _in_turn(notes: Sequence[tuple[Fraction, Fraction, int, bool]], total: Fract
     """Sounds of (start, length, pitch, tied), sorted by start: gaps become rests, overlaps are cut."""
     sounds: list[Sound] = []
     now = Fraction(0)
-    for (start, length, pitch, tied), following in zip(
-        notes, [*(n[0] for n in notes[1:]), total], strict=True
-    ):
+    ends = [*(note[0] for note in notes[1:]), total]
+    for (start, length, pitch, tied), following in zip(notes, ends, strict=True):
         if start > now:
             sounds.append((start - now, REST, False))
         sounds.append((min(length, following - start), pitch, tied))
@@ -362,14 +367,14 @@ def _steps(quarters: Any) -> Fraction:
     return Fraction(quarters).limit_denominator(1024) * STEPS_PER_QUARTER
 
 
-# MIDI -----------------------------------------------------------------------------------------------------------
+# MIDI -------------------------------------------------------------------------------------------------------
 
 
 def read_midi_file(item: Item) -> list[Draft]:
     """Every track with notes, a melody each; a track in several voices by note_seq's melody extraction.
 
-    The metre is 4/4 where the file names none. The key is its first key signature, else Krumhansl's estimate over
-    all tracks. MIDI marks no pickup: a first bar that begins with silence is taken for one.
+    The metre is 4/4 where the file names none. The key is its first key signature, else Krumhansl's estimate
+    over all tracks. MIDI marks no pickup: a first bar that begins with silence is taken for one.
     """
     _check_size(item.content)
     midi = _parse(item.content)
@@ -389,6 +394,8 @@ def read_midi_file(item: Item) -> list[Draft]:
         try:
             if len(meters) > 1:
                 raise UnusableError("metre changes")
+            if len({sign.key_number for sign in midi.key_signature_changes}) > 1:
+                raise UnusableError("key changes")
             draft.bars = [_midi_bar(notes, draft.signature)]
         except UnusableError as reason:
             draft.unusable = str(reason)
@@ -400,7 +407,7 @@ def _midi_bar(notes: list[tuple[Fraction, Fraction, int]], signature: tuple[int,
     check_grid([start for start, _, _ in notes])
     if notes[-1][0] > MAX_STEPS:
         raise UnusableError("too long")
-    if any(two[0] == one[0] or one[1] - two[0] > 1 for one, two in zip(notes, notes[1:], strict=False)):
+    if any(two[0] == one[0] or one[1] - two[0] > 1 for one, two in pairwise(notes)):
         notes = _extract_melody(notes, signature)
     bar = Fraction(16 * signature[0], signature[1])
     onset = nearest(notes[0][0])

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from rltuner import __version__
 from rltuner.config import PretrainConfig
 from rltuner.corpus import Corpus, load_corpus, split_tunes
 from rltuner.errors import InputError
 from rltuner.note_rnn import NoteRNN
-from rltuner.tunes import Tune
+from rltuner.storage import write_atomically
+from rltuner.tunes import TEST_TUNES, Tune, save_tunes
 
 IGNORED = -100  # target of a padded step
 
@@ -145,8 +149,6 @@ def _write(
 ) -> Path:
     """Checkpoint, test tunes and model card."""
     from rltuner.console import say
-    from rltuner.tunes import save_tunes
-
     tests = parts["test"]
     whole = fit_of(model, tests)
     meters = sorted({tune.meter for tune in tests}, key=lambda m: (-m.steps_per_bar, m.steps_per_beat))
@@ -160,9 +162,67 @@ def _write(
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
     del settings["out"]
     digest = model.save(config.out, training=settings, corpus=corpus.counts, figures=figures)
-    save_tunes(config.out / "test_tunes.safetensors", tests, {"corpus": corpus.name, "part": "test"})
+    save_tunes(config.out / TEST_TUNES, tests, {"corpus": corpus.name, "part": "test"})
+    write_atomically(config.out / "README.md", card_text(config, corpus, parts, figures, model).encode())
+    write_atomically(config.out / "CREDITS.md", credits_text(corpus).encode())
     say(f"test: {whole.nll:.4f} nats an event, accuracy {whole.accuracy:.1%}, {whole.tunes} whole tunes")
     for meter, fit in by_meter.items():
         say(f"  {meter}: {fit.nll:.4f} nats, accuracy {fit.accuracy:.1%}, {fit.tunes} tunes")
     say(f"{config.out}: written in {seconds:.0f} s; model SHA-256 {digest[:16]}")
     return config.out
+
+
+def card_text(
+    config: PretrainConfig,
+    corpus: Corpus,
+    parts: dict[str, list[Tune]],
+    figures: dict[str, Any],
+    model: NoteRNN,
+) -> str:
+    """The model card: what it is, its data, its figures, how it was made."""
+    sizes = ", ".join(f"{len(tunes):,} {part} tunes ({sum(len(t.events) for t in tunes):,} events)" for part, tunes in parts.items())
+    rows = {"all": figures["test"], **figures["test_by_meter"]}
+    table = "".join(
+        f"| {meter} | {fit['tunes']} | {fit['events']:,} | {fit['nll']:.3f} | {100 * fit['accuracy']:.1f} % |\n"
+        for meter, fit in rows.items()
+    )
+    return f"""# Note RNN
+
+An LSTM that predicts the next event of a monophonic melody on a grid of sixteenths. {model.vocabulary}; layers of
+{", ".join(map(str, model.hidden_sizes))} units; {sum(p.numel() for p in model.parameters()):,} weights. Class 0 is NOTE_OFF, class 1
+NO_EVENT, class c >= 2 the onset of MIDI pitch c + {model.vocabulary.min_pitch - 2}.
+
+## Data
+
+Corpus `{corpus.name}`: {sizes}. Transposed to no key signature with the mode kept, repeats expanded; the rules are in
+docs/corpus.md of rltuner. {corpus.summary()}. The transcribers are named in CREDITS.md, and with each tune in
+{TEST_TUNES}, which holds the test tunes in encoded form.
+
+## Figures
+
+Negative log-likelihood in nats an event, and share of events that were the likeliest class, on the whole test tunes from
+the zero state.
+
+| metre | tunes | events | nats an event | accuracy |
+|---|---:|---:|---:|---:|
+{table}
+Validation tunes: {figures["validation_nll"]:.3f} nats an event. Trained for {figures["training_seconds"]} s on {config.device} with
+{config.threads} threads.
+
+## Made by
+
+rltuner {__version__}: `rltuner pretrain --corpus {config.corpus} --updates {config.updates} --batch-size {config.batch_size} --window {config.window} --seed {config.seed}`;
+the whole configuration is in config.json.
+
+## Limits
+
+It knows folk dance tunes of Ireland, Scotland and New England in the modes of the white keys, nothing slower or more
+chromatic; it loses the thread after a few bars, which is what tuning is for.
+"""
+
+
+def credits_text(corpus: Corpus) -> str:
+    """Everyone whom the tunes credit, with the number of tunes."""
+    counts = Counter(" ".join(tune.credit.split()) or "(nobody named)" for tune in corpus.tunes)
+    lines = [f"* {credit}: {count}" for credit, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    return "# Transcribers, as the tunes name them, and their tunes\n\n" + "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Replay: the last whole melodies composed, with the rules' reward of each event.
+"""Replay: the last whole melodies composed, with the reward of each event.
 
 Whole melodies, because learning unrolls them from their first event: recurrent states stored with single events would
 go stale as the network learns.
@@ -31,9 +31,9 @@ class Replay:
         if not self.capacity:
             return
         if not self.composed:
-            self.events = melodies.events.new_zeros((self.capacity, melodies.events.shape[1]))
-            self.context = melodies.context.new_zeros((self.capacity, melodies.context.shape[1]))
-            self.rewards = rewards.new_zeros((self.capacity, rewards.shape[1]))
+            self.events = torch.zeros((self.capacity, melodies.events.shape[1]), dtype=torch.int64)
+            self.context = torch.zeros((self.capacity, melodies.context.shape[1]), dtype=torch.int64)
+            self.rewards = torch.zeros((self.capacity, rewards.shape[1]))
         last = slice(max(0, len(melodies) - self.capacity), None)  # of more than fit, the last ones
         count = len(melodies.events[last])
         first = self.composed + len(melodies) - count
@@ -44,10 +44,11 @@ class Replay:
         self.composed += len(melodies)
 
     def draw(self, count: int, like: Melodies, generator: torch.Generator) -> tuple[Melodies, Tensor]:
-        """`count` of the melodies kept, uniformly with replacement, and their rewards."""
+        """`count` of the melodies kept, uniformly with replacement, and their rewards, on the device of `like`."""
         places = torch.randint(len(self), (count,), generator=generator)
         drawn = Melodies(self.events[places], None, self.context[places], like.vocabulary, like.meter)
-        return drawn, self.rewards[places]
+        device = like.events.device
+        return drawn.to(device), self.rewards[places].to(device)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything, for a checkpoint."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rltuner.backups import reward
 from rltuner.compose import compose
 from rltuner.config import FinetuneConfig
 from rltuner.errors import InputError
@@ -99,19 +100,27 @@ def tune_round(
         learner.policy,
         config.batch_size,
         config.length,
+        temperature=0.0 if config.greedy else 1.0,
         generator=generator,
-        epsilon=config.epsilon * max(0.0, 1 - 2 * done),
+        epsilon=config.epsilon_end + (config.epsilon - config.epsilon_end) * max(0.0, 1 - 2 * done),
     )
     scores = book.score(melodies)
     check_finite(scores, updates)
-    rewards = scores["total"] / config.c
-    batch, batch_rewards = melodies, rewards
-    if len(replay):
-        old, old_rewards = replay.draw(config.batch_size, melodies, generator)
-        batch, batch_rewards = Melodies.concatenate([melodies, old]), torch.cat([rewards, old_rewards])
+    melodies = melodies.to(config.device)
+    log_prior = learner.log_prior(melodies).gather(2, melodies.events[..., None])[..., 0]
+    rewards = reward(learner.backup, scores["total"].to(config.device) / config.c, log_prior)
+    pool, pool_rewards = melodies, rewards
+    if len(replay) and (count := round(config.replayed * config.batch_size)):
+        old, old_rewards = replay.draw(count, melodies, generator)
+        pool = Melodies.concatenate([melodies, old])
+        pool_rewards = torch.cat([rewards, old_rewards])
     replay.add(melodies, rewards)
     learner.set_progress(updates, done)
-    loss = learner.learn(batch.to(config.device), batch_rewards.to(config.device))
+    goals = learner.goals(pool, pool_rewards)
+    losses = []
+    for places in torch.randperm(len(pool), generator=generator).split(config.minibatch_size):
+        losses.append(learner.learn(pool[places], goals[places]))
+    loss = sum(losses) / len(losses)
     return Round(melodies, scores, loss)
 
 

@@ -2,16 +2,17 @@
 
 Conventions
 -----------
-* A tune starts at a bar line (its pickup is dropped) and fills whole bars; bar k starts at event k * steps_per_bar.
+* A tune starts at a bar line (its pickup is dropped) and fills whole bars; bar k starts at event
+  k * steps_per_bar.
 * Events are the classes of `rltuner.melody`, in the canonical form: a silence is one NOTE_OFF followed by
   NO_EVENTs, and a silence at the start is NO_EVENTs only.
-* A score is read into bars, and from there every format takes one path; a sound is (length in steps, MIDI pitch or
-  REST, tied to the next), and lengths are exact up to `encode`:
+* A score is read into bars, and from there every format takes one path. A sound is (length in steps, MIDI
+  pitch or REST, tied to the next); lengths are exact up to `encode`:
 
       bars --expand_repeats--> bars as played --align--> sounds in whole bars --encode--> events
 
-* A file of tunes is one safetensors file: "events" (int8, all tunes end to end), "offsets" (int64 [N + 1]: tune i
-  is events[offsets[i]:offsets[i + 1]]), and, as JSON in the metadata, what the tensors cannot hold.
+* A file of tunes is one safetensors file: "events" (int8, all tunes end to end), "offsets" (int64 [N + 1]:
+  tune i is events[offsets[i]:offsets[i + 1]]), and, as JSON in the metadata, what the tensors cannot hold.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ from rltuner.melody import (
 from rltuner.storage import write_atomically
 
 FORMAT = "rltuner tunes 1"
+TEST_TUNES = "test_tunes.safetensors"  # beside the Note RNN that did not learn from them
 MAX_CLASS = 127  # the largest event class an int8 can hold
 REST = -1
 MAX_OFF_GRID = 0.1  # of a tune's onsets; more than this drops it
@@ -73,7 +76,7 @@ class Tune:
     def intervals(self) -> tuple[int, ...]:
         """Semitones from each onset to the next: one fewer than there are onsets, () for fewer than two."""
         onsets = [event for event in self.events if event >= NUM_SPECIAL_EVENTS]
-        return tuple(after - before for before, after in zip(onsets, onsets[1:], strict=False))
+        return tuple(after - before for before, after in pairwise(onsets))
 
 
 class UnusableError(Exception):
@@ -103,8 +106,8 @@ class Bar:
 def expand_repeats(bars: Sequence[Bar]) -> list[Bar] | None:
     """The bars as played; None where the signs do not fit together (then the tune is taken as written).
 
-    A repeat end goes back to the last repeat start, double bar line or repeat end, whichever came last, or to the
-    beginning. First and second endings are played in turn; a second ending is as long as the first.
+    A repeat end goes back to the last repeat start, double bar line or repeat end, whichever came last, or to
+    the beginning. First and second endings are played in turn; a second ending is as long as the first.
     """
     played: list[Bar] = []
     back_to, first_ending, explicit = 0, None, False
@@ -136,7 +139,7 @@ def expand_repeats(bars: Sequence[Bar]) -> list[Bar] | None:
                 played += bars[back_to : index + 1]
                 back_to, explicit = index + 1, False
         elif bar.ends_section and not explicit and first_ending is None:
-            back_to = max(back_to, index + 1)
+            back_to = index + 1
     return played if first_ending is None else None
 
 
@@ -178,11 +181,11 @@ def align(bars: Sequence[Bar], steps_per_bar: int) -> list[Sound]:
 
 
 def encode(sounds: Sequence[Sound], sharps: int, meter: Meter, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The events of a tune that starts at a bar line: on the grid, without key signature, inside the vocabulary.
+    """The events of a tune that starts at a bar line: on the grid, without key signature, in the vocabulary.
 
     Onsets are rounded to the nearest step; of two that meet there, the one nearer to the grid is kept. The
-    transposition is the smallest (in semitones, up or down) that removes the key signature and brings every note
-    into the vocabulary. Silent bars at either end are left out.
+    transposition is the smallest (in semitones, up or down) that removes the key signature and brings every
+    note into the vocabulary. Silent bars at either end are left out.
 
     Raises UnusableError: no notes, off the grid, out of range, too long.
     """
@@ -200,22 +203,20 @@ def encode(sounds: Sequence[Sound], sharps: int, meter: Meter, vocabulary: Vocab
     if now > MAX_STEPS:
         raise UnusableError("too long")
     check_grid([onset for onset, _, _ in notes])
-    best: dict[int, int] = {}  # step -> index of its note
-    for index, (onset, _, _) in enumerate(notes):
-        step = nearest(onset)
-        if step not in best or abs(onset - step) < abs(notes[best[step]][0] - step):
-            best[step] = index
-    chosen = sorted(best.items())
-    if len(chosen) > 1 and chosen[-1][0] >= nearest(now):  # rounded up onto the bar line after the end
-        chosen.pop()
-    pitches = [notes[index][2] for _, index in chosen]
-    shift = _transposition(pitches, sharps, vocabulary)
+    kept: dict[
+        int, tuple[Fraction, int, int]
+    ] = {}  # step: (distance from the onset, MIDI pitch, step of the end)
+    for onset, end, pitch in notes:
+        step = min(nearest(onset), nearest(now) - 1)  # not onto the bar line after the end
+        distance, last = abs(onset - step), max(nearest(end), step + 1)
+        if step in kept:
+            last = max(last, kept[step][2])
+            distance, pitch = min(kept[step][:2], (distance, pitch), key=lambda one: one[0])
+        kept[step] = (distance, pitch, last)
+    shift = _transposition([pitch for _, pitch, _ in kept.values()], sharps, vocabulary)
     bar = meter.steps_per_bar
-    first = chosen[0][0] // bar * bar
-    gridded = [
-        (notes[index][2] + shift, step - first, max(nearest(notes[index][1]), step + 1) - first)
-        for step, index in chosen
-    ]
+    first = min(kept) // bar * bar
+    gridded = [(pitch + shift, step - first, last - first) for step, (_, pitch, last) in sorted(kept.items())]
     events = events_of_notes(gridded, vocabulary).tolist()
     whole = -(-len(events) // bar) * bar
     if len(events) < whole:
@@ -232,7 +233,7 @@ def _transposition(pitches: Sequence[int], sharps: int, vocabulary: Vocabulary) 
 
 
 def check_grid(onsets: Sequence[Fraction]) -> None:
-    """UnusableError ("off the grid") where more than 10 % of the onsets are further than a 64th note from it."""
+    """UnusableError ("off the grid") where more than 10 % of the onsets are over a 64th note away from it."""
     if sum(abs(onset - nearest(onset)) > Fraction(1, 4) for onset in onsets) > MAX_OFF_GRID * len(onsets):
         raise UnusableError("off the grid")
 
@@ -243,7 +244,7 @@ def nearest(value: Fraction) -> int:
 
 
 def save_tunes(path: str | os.PathLike[str], tunes: Sequence[Tune], info: Mapping[str, Any]) -> None:
-    """Writes tunes and `info` (anything JSON holds) as one file, atomically: the old file or the new, never a half.
+    """Writes tunes and `info` (anything JSON holds) as one file, atomically: the old file or the new.
 
     Raises InputError where an event class exceeds 127, or the file cannot be written.
     """
@@ -316,13 +317,13 @@ def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]
 
 
 @cache
-def test_tunes() -> tuple[Tune, ...]:
+def human_tunes() -> tuple[Tune, ...]:
     """The shipped test tunes, which no shipped network has learned from: what *human* means in every command.
 
     Raises InputError where they are not installed.
     """
     return tuple(
-        load_tunes(str(resources.files("rltuner.checkpoints") / "note_rnn" / "test_tunes.safetensors"))[0]
+        load_tunes(str(resources.files("rltuner.checkpoints") / "note_rnn" / TEST_TUNES))[0]
     )
 
 
@@ -331,9 +332,9 @@ def windows(
 ) -> Melodies:
     """The tunes of one metre cut into windows [B, length]: human melodies to compare composed ones with.
 
-    Windows of one tune never overlap, and each starts at a bar line: the first bar line at or after the end of the
-    window before it. A remainder shorter than `length` is left out. A NOTE_OFF before a window's first onset becomes
-    NO_EVENT (the note it ended lies in the window before).
+    Windows of one tune never overlap, and each starts at a bar line: the first one at or after the end of the
+    window before it. A remainder shorter than `length` is left out. A NOTE_OFF before a window's first onset
+    becomes NO_EVENT (the note that it ended lies in the window before).
 
     Args:
       tunes: of any metres; those in another metre than `meter` are left out.
@@ -357,9 +358,9 @@ def windows(
 
 
 def first_bars(tunes: Sequence[Tune], meter: Meter | None = None) -> Tensor:
-    """The first bar of every tune in that metre (4/4 where not given), int64 [N, steps_per_bar]: the human primer.
+    """The first bar of every tune in that metre, int64 [N, steps_per_bar]: the human primer.
 
-    N is 0 where no tune is in that metre.
+    The metre is 4/4 where not given. N is 0 where no tune is in that metre.
     """
     meter = meter if meter is not None else Meter()
     size = meter.steps_per_bar

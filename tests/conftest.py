@@ -114,7 +114,7 @@ def tunes(min_size: int = 0, max_size: int = 48) -> st.SearchStrategy[list[int]]
 
 @st.composite
 def canonical_tunes(draw: st.DrawFn, max_notes: int = 24) -> list[int]:
-    """Hypothesis: tunes written the one way MIDI is read, with at least one note and no silence at the end."""
+    """Hypothesis: tunes in the one form that MIDI is read in; at least one note, no silence at the end."""
     note = st.tuples(st.integers(0, 5), st.integers(LOWEST_ONSET, HIGHEST_CLASS), st.integers(1, 7))
     tune: list[int] = []
     for silence, onset, duration in draw(st.lists(note, min_size=1, max_size=max_notes)):

@@ -52,10 +52,10 @@ def test_every_tune_with_a_note_is_read_back_sounding_the_same(
         assert heard(path).instruments == []
 
 
-@pytest.mark.parametrize("qpm", TEMPOS)
+@pytest.mark.parametrize("qpm", [33.1, 97.3, 133.33, 1000])
 def test_no_note_of_a_long_tune_drifts_off_the_grid(qpm: float, path: Path) -> None:
     rng = random.Random(13)
-    tune = [rng.choice([REST, HOLD, HOLD, C4, D4, E4]) for _ in range(2500)]
+    tune = [rng.choice([REST, HOLD, HOLD, C4, D4, E4]) for _ in range(1600)]
     melodies = Melodies(tune)
     melodies.to_midi(path, qpm=qpm)
     assert Melodies.from_midi(path).notes(0) == melodies.notes(0)
@@ -64,18 +64,17 @@ def test_no_note_of_a_long_tune_drifts_off_the_grid(qpm: float, path: Path) -> N
 
 def ticks(path: Path) -> list[tuple[int, int, int]]:
     """Notes in the file as (pitch, first tick, last tick); fails where two sound together."""
-    found, now, sounding = [], 0, None
+    messages, now = [], 0
     for message in mido.merge_tracks(mido.MidiFile(path).tracks):
         now += message.time
-        if message.type == "note_on" and message.velocity:
-            assert sounding is None
-            sounding = (message.note, now)
-        elif message.type in ("note_on", "note_off"):
-            assert sounding is not None
-            assert sounding[0] == message.note
-            found.append((*sounding, now))
-            sounding = None
-    return found
+        if message.type in ("note_on", "note_off"):
+            begins = message.type == "note_on" and message.velocity > 0
+            messages.append((now, begins, message.note))
+    messages.sort()  # at one tick, ends come before beginnings
+    assert [begins for _, begins, _ in messages] == [True, False] * (len(messages) // 2)
+    pairs = list(zip(messages[::2], messages[1::2], strict=True))
+    assert all(on[2] == off[2] for on, off in pairs)
+    return [(on[2], on[0], off[0]) for on, off in pairs]
 
 
 @pytest.mark.parametrize(("event", "pitch"), [(2, 48), (C4, 60), (37, 83)])
@@ -120,6 +119,11 @@ def test_the_chosen_melody_of_a_batch_is_written_up_to_its_length(path: Path) ->
 def test_notes_played_a_little_off_the_grid_are_moved_onto_it(path: Path) -> None:
     write(path, [(60, 0.01, 0.26), (62, 0.24, 0.49), (64, 0.51, 0.52)])
     assert Melodies.from_midi(path).events.tolist() == [[C4, HOLD, D4, HOLD, E4]]
+
+
+def test_an_overlap_of_less_than_a_sixteenth_is_cut(path: Path) -> None:
+    write(path, [(60, 0, 0.36), (62, 0.25, 0.5)])
+    assert Melodies.from_midi(path).events.tolist() == [[C4, HOLD, D4, HOLD]]
 
 
 def test_a_change_of_tempo_moves_no_note(path: Path) -> None:
@@ -174,6 +178,8 @@ def ends_after_days(path: Path) -> None:
         (ends_after_days, "not a readable MIDI file"),
         (lambda path: write(path, [(60, 0, 1), (64, 0, 1)]), "MIDI 60 and 64"),
         (lambda path: write(path, [(60, 0, 1), (64, 0.5, 1)]), "at 0.50 s"),
+        (lambda path: write(path, [(60, 0, 0.45), (64, 0.3, 1)]), "sound together at 0.30 s"),
+        (lambda path: write(path, [(60, 0, 0.03), (64, 0.03, 0.06)]), "fall on one sixteenth at 0.03 s"),
         (lambda path: write(path, [(60, 0, 1)], [(64, 2, 3)]), "2 tracks"),
         (lambda path: write(path, [(47, 0, 1)]), "pitch 47"),
         (lambda path: write(path, [(60, 0, 1), (84, 1, 2)]), "pitch 84"),
@@ -200,8 +206,8 @@ def test_a_damaged_file_is_read_or_refused_but_never_crashes(tmp_path: Path) -> 
     path = tmp_path / "damaged.mid"
     Melodies([C4, HOLD, REST, D4, E4, HOLD]).to_midi(path)
     whole = path.read_bytes()
-    read = 0
-    for _ in range(600):
+    read, reasons = 0, []
+    for _ in range(300):
         damaged = bytearray(whole)
         for _ in range(rng.randint(1, 3)):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
@@ -209,8 +215,9 @@ def test_a_damaged_file_is_read_or_refused_but_never_crashes(tmp_path: Path) -> 
         try:
             read += len(Melodies.from_midi(path))
         except InputError as error:
-            assert str(path) in str(error)
-    assert 50 < read < 550
+            reasons.append(str(error))
+    assert all(str(path) in reason for reason in reasons)
+    assert min(read, len(reasons)) > 30
 
 
 def test_a_wider_vocabulary_reads_what_the_default_refuses(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The nine rules of the magenta book once more: plain Python, event by event, straight from their definitions.
+"""The nine rules of the magenta book in plain Python, event by event, straight from their definitions.
 
 Each function maps a tune to the list of its rewards.
 """
@@ -75,7 +75,7 @@ def penalize_autocorrelation(tune: list[int]) -> list[float]:
 
 
 def pitches_of_motif(tune: list[int], t: int, steps: int) -> int:
-    """Distinct onsets among the `steps` events that end at t; 0 where they are fewer than 3 or not all played."""
+    """Distinct onsets among the `steps` events that end at t; 0 where they make no motif."""
     if t + 1 < steps:
         return 0
     distinct = len({event for event in tune[t + 1 - steps : t + 1] if is_onset(event)})

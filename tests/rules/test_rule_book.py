@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import random_tunes
-from rltuner.rules import RuleBook, book_names, load_rulebook, make_rule, rule_names
-from rltuner.rules.book import book_from_table
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies
+from rltuner.rules import RuleBook, book_names, load_rulebook, make_rule, rule_names
+from rltuner.rules.book import book_from_table
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_book_that_is_not_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_rule_without_parameters_takes_none() -> None:
-    with pytest.raises(InputError, match="unknown parameter 'reward'.*known: penalty"):
+    with pytest.raises(InputError, match=r"unknown parameter 'reward'.*known: penalty"):
         make_rule("penalize_repeating", {"reward": 1.0})
 
 

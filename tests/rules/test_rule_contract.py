@@ -1,4 +1,4 @@
-"""What every rule promises, whatever it rewards: causal, pure, blind to padding and to the rest of the batch."""
+"""What every rule promises, whatever it rewards: causal, pure, blind to padding and to the batch."""
 
 import random
 
@@ -6,17 +6,17 @@ import pytest
 import torch
 from conftest import HIGHEST_CLASS, random_tunes, tunes
 from hypothesis import given
-from rltuner.rules import Rule, load_rulebook, make_rule, rule, rule_names
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies
+from rltuner.rules import Rule, load_rulebook, make_rule, rule, rule_names
 
 every_rule = pytest.mark.parametrize("name", rule_names())
 
 
 @pytest.fixture(scope="module")
 def tune_list() -> list[list[int]]:
-    return random_tunes(450, seed=2)
+    return random_tunes(270, seed=2)
 
 
 def with_other_future(tune: list[int], change: int, rng: random.Random) -> list[int]:

@@ -2,9 +2,9 @@
 
 import pytest
 from conftest import HOLD, REST
-from rltuner.rules import make_rule
 
 from rltuner.melody import Melodies
+from rltuner.rules import make_rule
 
 C3, G3, A3, B3, C4, D4, E4, F4, G4, A4, B4, C5, G5, B5 = 2, 9, 11, 13, 14, 16, 18, 19, 21, 23, 25, 26, 33, 37
 A_FLAT3, F_SHARP4, B_FLAT4 = 10, 20, 24
@@ -17,6 +17,11 @@ def rewards(name: str, tune: list[int], **parameters: object) -> list[float]:
 
 def test_only_sounding_notes_can_be_out_of_key() -> None:
     assert rewards("key", [C4, F_SHARP4, HOLD, REST, B_FLAT4]) == [0, -1, 0, 0, -1]
+
+
+def test_rests_and_holds_are_in_every_key() -> None:
+    for tonic in ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"):
+        assert rewards("key", [REST, HOLD], key=f"{tonic} major") == [0, 0]
 
 
 def test_f_sharp_belongs_to_g_major_and_f_does_not() -> None:

@@ -1,0 +1,134 @@
+"""Learning: what moves, what must not, and that the real loop finds a known optimum."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from rltuner.config import FinetuneConfig
+from rltuner.learner import Learner
+from rltuner.melody import Melodies, Vocabulary
+from rltuner.note_rnn import NoteRNN
+from rltuner.replay import Replay
+from rltuner.rules.rule import rule
+from rltuner.rules.book import book_from_table
+from rltuner.tuner import rounds_of, tune_round
+
+every_algorithm = pytest.mark.parametrize("algo", ["q", "psi", "g"])
+SMALL = Vocabulary(60, 63)  # 5 classes
+LENGTH = 3
+
+
+@rule("test_wishes")
+def wishes(melodies: Melodies) -> torch.Tensor:
+    """Fixed random rewards of each event given the one before: enough for a unique optimum."""
+    table = torch.randn((LENGTH, 5, 5), generator=torch.Generator().manual_seed(7))
+    previous = torch.nn.functional.pad(melodies.events[:, :-1], (1, 0))
+    return table[torch.arange(LENGTH), previous, melodies.events]
+
+
+def small(algo: str, **changes: object) -> FinetuneConfig:
+    config = FinetuneConfig(
+        algo=algo,  # type: ignore[arg-type]
+        events=100_000,
+        length=LENGTH,
+        c=0.7,
+        batch_size=128,
+        minibatch_size=64,
+        replay=512,
+        learning_rate=1e-2,
+        value_learning_rate=1e-2,
+        trace=0.5,
+        threads=1,
+    )
+    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+
+def batch(learner: Learner) -> tuple[Melodies, torch.Tensor]:
+    events = torch.randint(5, (16, LENGTH), generator=torch.Generator().manual_seed(1))
+    melodies = Melodies(events, None, torch.ones((16, 1), dtype=torch.int64), SMALL)
+    return melodies, learner.goals(melodies, torch.ones(16, LENGTH))
+
+
+@every_algorithm
+def test_no_gradient_reaches_the_reward_network(algo: str) -> None:
+    learner = Learner(NoteRNN(SMALL, (6,)), small(algo))
+    before = {name: tensor.clone() for name, tensor in learner.reward_network.state_dict().items()}
+    prior = learner.policy.prior
+    prior_before = {n: t.clone() for n, t in prior.state_dict().items()} if prior else {}
+    for _ in range(5):
+        learner.learn(*batch(learner))
+    assert all(parameter.grad is None for parameter in learner.reward_network.parameters())
+    assert all(torch.equal(t, before[n]) for n, t in learner.reward_network.state_dict().items())
+    assert all(torch.equal(t, prior_before[n]) for n, t in (prior.state_dict() if prior else {}).items())
+
+
+@every_algorithm
+def test_the_policy_learns_and_the_target_follows_slowly(algo: str) -> None:
+    learner = Learner(NoteRNN(SMALL, (6,)), small(algo, target_rate=0.1))
+    old = learner.policy.network.output.bias.clone()
+    learner.learn(*batch(learner))
+    new = learner.policy.network.output.bias
+    assert not torch.equal(old, new)
+    torch.testing.assert_close(learner.target_network.output.bias, 0.9 * old + 0.1 * new)
+
+
+def test_goals_do_not_depend_on_the_policy_network_but_on_its_target() -> None:
+    learner = Learner(NoteRNN(SMALL, (6,)), small("psi"))
+    melodies, goals = batch(learner)
+    with torch.no_grad():
+        learner.policy.network.output.bias[0] += 3
+        assert torch.equal(learner.goals(melodies, torch.ones(16, LENGTH)), goals)
+        learner.target_network.output.bias[0] += 3
+        assert not torch.allclose(learner.goals(melodies, torch.ones(16, LENGTH)), goals)
+
+
+@every_algorithm
+def test_learning_continues_from_its_tensors_as_if_never_stopped(algo: str) -> None:
+    one, other = (Learner(NoteRNN(SMALL, (6,)), small(algo)) for _ in range(2))
+    for _ in range(3):
+        one.learn(*batch(one))
+    other.restore(one.tensors(), "here")
+    for learner in (one, other):
+        learner.learn(*batch(learner))
+    for (name, tensor), again in zip(one.tensors().items(), other.tensors().values(), strict=True):
+        assert torch.equal(tensor, again), name
+
+
+def all_melodies() -> Melodies:
+    events = torch.cartesian_prod(*[torch.arange(5)] * LENGTH)
+    return Melodies(events, None, torch.full((len(events), 1), 2), SMALL)
+
+
+@pytest.mark.parametrize("algo", ["psi", "g"])
+def test_tuning_finds_the_optimum(algo: str) -> None:
+    """With gamma = 1 the best policy is pi* = p exp(sum r / c) / Z; it is enumerated over all 125 melodies."""
+    note_rnn = NoteRNN(SMALL, (24,), seed=3)
+    config = small(algo)
+    learner, book = Learner(note_rnn, config), book_from_table("test", {"rules": {"test_wishes": {}}})
+    generator, replay = torch.Generator().manual_seed(0), Replay(config.replay)
+    for update in range(rounds_of(config)):
+        tune_round(learner, replay, book, generator, update)
+    melodies = all_melodies()
+    with torch.no_grad():
+        log_p = learner.log_prior(melodies).gather(2, melodies.events[..., None])[..., 0].sum(dim=1)
+    exact = (log_p + wishes(melodies).sum(dim=1) / config.c).softmax(dim=0)
+    found = learner.policy.log_prob(melodies).sum(dim=1).exp()
+    prior_distance = (exact - log_p.exp()).abs().sum() / 2
+    assert float(prior_distance) > 0.5, "the rules must ask for something"
+    assert float((exact - found).abs().sum() / 2) <= 0.05
+
+
+def test_the_replay_keeps_the_last_melodies_with_their_rewards() -> None:
+    replay = Replay(5)
+    for start in (0, 3, 6):
+        events = torch.arange(start, start + 3)[:, None] % 5
+        replay.add(Melodies(events, None, events, SMALL), events.float() * 10)
+    assert len(replay) == 5
+    like = Melodies([[0]], None, [[0]], SMALL)
+    drawn, rewards = replay.draw(200, like, torch.Generator().manual_seed(0))
+    assert torch.equal(rewards, drawn.events.float() * 10)
+    assert torch.equal(drawn.context, drawn.events)
+    assert set(replay.events[:, 0].tolist()) == {4, 0, 1, 2, 3}  # 4..8 modulo 5
+    replay.add(Melodies(torch.full((9, 1), 4), None, torch.full((9, 1), 4), SMALL), torch.zeros(9, 1))
+    assert replay.events.unique().tolist() == [4]
