@@ -40,7 +40,12 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             temperature=config.temperature,
             device=config.device,
         )
-        distinct = len({tuple(row[:n]) for row, n in zip(melodies.events.tolist(), melodies.lengths.tolist(), strict=True)})
+        distinct = len(
+            {
+                tuple(row[:n])
+                for row, n in zip(melodies.events.tolist(), melodies.lengths.tolist(), strict=True)
+            }
+        )
         results[source] = {
             "melodies": len(melodies),
             "steps": int(melodies.lengths.sum()),
@@ -48,7 +53,9 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             "rows": evaluate(melodies, key=config.key),
         }
         seconds = time.monotonic() - started
-        say(f"{source}: {len(melodies):,} melodies, {distinct / max(1, len(melodies)):.2%} distinct ({seconds:.1f} s)")
+        say(
+            f"{source}: {len(melodies):,} melodies, {distinct / max(1, len(melodies)):.2%} distinct ({seconds:.1f} s)"
+        )
     columns = {source: result["rows"] for source, result in results.items()}
     if config.paper:
         columns |= PUBLISHED

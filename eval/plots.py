@@ -35,7 +35,9 @@ def plot_tuning(records: Sequence[dict[str, Any]], c: float, file: Path) -> None
     for name, marker in zip(names, _cycle(_MARKERS, len(names)), strict=True):
         values = [record[name] for record in records]
         right.plot(events, values, marker=marker, markevery=every, markersize=5, linewidth=1, label=name[5:])
-    right.set(xlabel="events composed (millions)", ylabel="weighted reward per melody", title="Reward by rule")
+    right.set(
+        xlabel="events composed (millions)", ylabel="weighted reward per melody", title="Reward by rule"
+    )
     _limit_to_most(right, [record[name] for record in records for name in names])
     right.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     for axes in (left, right):
@@ -57,7 +59,9 @@ def plot_piano_rolls(melodies: Melodies, file: Path, title: str) -> None:
             axes.set_visible(False)
             continue
         for pitch, start, end in melodies.notes(index):
-            axes.broken_barh([(start, end - start)], (pitch - 0.5, 1), facecolor="black", edgecolor="white", linewidth=0.5)
+            axes.broken_barh(
+                [(start, end - start)], (pitch - 0.5, 1), facecolor="black", edgecolor="white", linewidth=0.5
+            )
         for bar in range(0, melodies.events.shape[1] + 1, melodies.meter.steps_per_bar):
             axes.axvline(bar, color="0.75", linewidth=0.8, zorder=0)
         axes.axhline(60, color="0.85", linewidth=0.8, zorder=0)

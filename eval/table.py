@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from rltuner.eval.paper import ROW_TITLES
@@ -20,25 +21,26 @@ def format_value(row: str, value: float) -> str:
     """A percentage with two digits, or a correlation with its sign; a dash where there is nothing to count."""
     if math.isnan(value):
         return "–"
-    return f"{value:+.3f}" if row in _CORRELATIONS else f"{100 * value:.2f} %"
+    return f"{value:+.3f}" if row in _CORRELATIONS else f"{value:.2%}"
 
 
 def direction(row: str) -> str:
     """What the rules ask of a row: lower, higher or near 0."""
     if row in _CORRELATIONS:
-        return "near 0"
-    return "lower" if row in _SMALLER_IS_BETTER else "higher"
+        return "→0"
+    return "↓" if row in _SMALLER_IS_BETTER else "↑"
 
 
 def terminal_table(columns: Columns, title: str) -> Table:
-    """One line a row of the paper, one column a source."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("row")
-    table.add_column("wanted", style="dim")
+    """One line a row of the paper, one column a source; 6 sources fit into 80 characters."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(name.replace("paper ", "paper\n"), justify="right", overflow="fold")
     for row, row_title in ROW_TITLES.items():
-        table.add_row(row_title, direction(row), *(format_value(row, values[row]) for values in columns.values()))
+        cells = (format_value(row, values[row]) for values in columns.values())
+        table.add_row(row_title, direction(row), *cells)
     return table
 
 
@@ -46,7 +48,7 @@ def markdown_table(columns: Columns) -> str:
     """The same as Markdown."""
     lines = [
         "| row | wanted | " + " | ".join(columns) + " |",
-        "|---|---|" + "---:|" * len(columns),
+        "|---|:-:|" + "---:|" * len(columns),
     ]
     for row, row_title in ROW_TITLES.items():
         cells = " | ".join(format_value(row, values[row]) for values in columns.values())

@@ -54,7 +54,9 @@ def compose(
     Raises InputError for a count, length or temperature out of range, or a primer that cannot be used.
     """
     if count < 0 or length < 1:
-        raise InputError(f"compose: count={count}, length={length}: count must be at least 0, length at least 1")
+        raise InputError(
+            f"compose: count={count}, length={length}: count must be at least 0, length at least 1"
+        )
     if not 0 <= temperature < float("inf"):
         raise InputError(f"compose: temperature={temperature} must be 0 or a positive number")
     if generator is None:
@@ -96,7 +98,12 @@ def primer_contexts(
 
 @torch.inference_mode()
 def _compose_batch(
-    policy: Policy, context: Tensor, length: int, temperature: float, epsilon: float, generator: torch.Generator
+    policy: Policy,
+    context: Tensor,
+    length: int,
+    temperature: float,
+    epsilon: float,
+    generator: torch.Generator,
 ) -> Tensor:
     """int64 [B, length] on the CPU."""
     device = next(policy.parameters()).device

@@ -72,7 +72,9 @@ class PretrainConfig:
         check(where, "clip", self.clip, 0)
         check(where, "jobs", self.jobs, 0)
         if not self.hidden_sizes or min(self.hidden_sizes) < 1:
-            raise InputError(f"pretrain: hidden_sizes = {self.hidden_sizes}: give at least one layer of 1 unit")
+            raise InputError(
+                f"pretrain: hidden_sizes = {self.hidden_sizes}: give at least one layer of 1 unit"
+            )
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class FinetuneConfig:
     """The rules' reward is divided by c: the lower, the more the rules count against the data. Paper: 0.5."""
     gamma: float = 1.0
     """Discount a step. With 1 the optimum is known: pi* = p exp(sum of r / c). Paper: 0.5."""
-    trace: float = 0.95
+    trace: float = 0.6
     """Lambda of the multi-step backup: 0 looks one step ahead (the paper), 1 to the end of the melody."""
     batch_size: int = 256
     """Melodies composed a round."""
@@ -304,7 +306,9 @@ def read_config(file: Path) -> FinetuneConfig:
     for name, value in table.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            raise InputError(f"{file}: unknown field {name!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it"))
+            raise InputError(
+                f"{file}: unknown field {name!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
+            )
         kind = types[name]
         choices = get_args(kind)
         if choices:

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 error_console = Console(stderr=True, highlight=False)
 output_console = Console(highlight=False)
+if not output_console.is_terminal:
+    output_console.width = 120  # into a pipe or a file tables need not fit a screen
 
 
 def say(line: str) -> None:
@@ -35,6 +37,8 @@ def progress_bar(title: str, total: int, unit: str) -> Iterator[Callable[[int, s
         task = progress.add_task(title, total=total, unit=unit, note="")
 
         def advance(done: int, note: str | None = None) -> None:
-            progress.update(task, advance=done, **({} if note is None else {"note": note}))
+            progress.advance(task, done)
+            if note is not None:
+                progress.update(task, note=note)
 
         yield advance

@@ -1,7 +1,7 @@
 """Corpora: named collections of tunes, or a folder of them, parsed in parallel and cached.
 
-`load_corpus` reads, `split_tunes` divides. What becomes of a note is in `rltuner.parse` and `rltuner.tunes`,
-and, in words and with the counts, in docs/corpus.md.
+`load_corpus` reads, `split_tunes` divides. What becomes of a note is in `rltuner.parse` and the modules that it
+names, and, in words and with the counts, in docs/corpus.md.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
+from rltuner.abc_notation import split_abc
 from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
 from rltuner.melody import Vocabulary
-from rltuner.parse import PARSER_VERSION, Item, Parsed, parse_item, split_abc
+from rltuner.parse import PARSER_VERSION, Item, Parsed, parse_item
 from rltuner.rules.rule import suggest
 from rltuner.tunes import Tune, load_tunes, save_tunes
 

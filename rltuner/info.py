@@ -17,12 +17,22 @@ def show(source: str) -> None:
     card = folder / "README.md"
     if card.is_file():
         output_console.print(card.read_text(encoding="utf-8").strip(), markup=False)
-    facts = Table(title=f"{source}: {config['kind']}, format {config['format']}", title_justify="left", show_header=False)
+    facts = Table(
+        title=f"{source}: {config['kind']}, format {config['format']}",
+        title_justify="left",
+        show_header=False,
+    )
     for name, value in config.items():
         if name not in ("kind", "format"):
             facts.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     output_console.print(facts)
-    shapes = Table("tensor", "shape", "type", title=f"{sum(t.numel() for t in tensors.values()):,} numbers", title_justify="left")
+    shapes = Table(
+        "tensor",
+        "shape",
+        "type",
+        title=f"{sum(t.numel() for t in tensors.values()):,} numbers",
+        title_justify="left",
+    )
     for name, tensor in sorted(tensors.items()):
         shapes.add_row(name, " x ".join(map(str, tensor.shape)), str(tensor.dtype).removeprefix("torch."))
     output_console.print(shapes)

@@ -20,7 +20,6 @@ from rltuner.note_rnn import NoteRNN
 from rltuner.policy import Policy, inputs_of
 from rltuner.storage import load_weights
 
-
 VALUE_SCALE = 20.0  # rough size of the rules' return of 32 events, before division by c
 
 
@@ -43,7 +42,7 @@ class ValueNetwork(nn.Module):
 
     def forward(self, inputs: Tensor, skipped: int) -> Tensor:
         """inputs int64 [B, P + T - 1], of which the first `skipped` outputs are left out."""
-        value = self.network(inputs)[0][:, skipped:, 0]  # (B, T)
+        value: Tensor = self.network(inputs)[0][:, skipped:, 0]  # (B, T)
         return (value + self.by_step[: value.shape[1]]) * self.scale
 
 
@@ -66,6 +65,7 @@ class Learner:
                 {"params": list(self.value.parameters()), "lr": config.value_learning_rate},
             ],
             betas=(0.9, 0.99),
+            fused=True,
         )
 
     @torch.no_grad()
@@ -121,9 +121,7 @@ class Learner:
     @torch.no_grad()
     def _follow(self, target: nn.Module, source: nn.Module) -> None:
         """target := (1 - eta) target + eta source."""
-        rate = self.config.target_rate
-        for old, new in zip(target.parameters(), source.parameters(), strict=True):
-            old.lerp_(new, rate)
+        torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), self.config.target_rate)
 
     def _modules(self) -> dict[str, nn.Module]:
         return {

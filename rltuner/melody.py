@@ -16,12 +16,14 @@ Two event sequences can sound alike (a NOTE_OFF in a silence changes nothing). W
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -205,10 +207,10 @@ class Melodies:
     def __len__(self) -> int:
         return self.events.shape[0]
 
-    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Melodies:
-        """The chosen melodies, as a batch (an int gives a batch of one)."""
-        if isinstance(index, int):
-            index = [range(len(self))[index]]
+    def __getitem__(self, index: SupportsIndex | slice | Sequence[int] | Tensor) -> Melodies:
+        """The chosen melodies, as a batch (an integer, numpy's too, gives a batch of one)."""
+        if isinstance(index, SupportsIndex) and not getattr(index, "shape", ()):  # arrays have __index__ too
+            index = [range(len(self))[operator.index(index)]]
         return Melodies(
             self.events[index], self.lengths[index], self.context[index], self.vocabulary, self.meter
         )
@@ -270,14 +272,17 @@ class Melodies:
     def notes(self, index: int) -> list[tuple[int, int, int]]:
         """The notes of one melody: (MIDI pitch, first step, step after the last), in order, never overlapping.
 
-        A note lasts until the next onset, the next NOTE_OFF or the melody's end, whichever comes first.
+        A note lasts until the next onset, the next NOTE_OFF or the melody's end, whichever comes first. A negative
+        index counts from the end. Raises InputError where the batch has no such melody.
         """
+        if not -len(self) <= index < len(self):
+            raise InputError(f"index={index}: no such melody in a batch of {len(self)}")
         length = int(self.lengths[index])
         row = self.events[index, :length].tolist()
         starts = [t for t, event in enumerate(row) if event != NO_EVENT] + [length]
         return [
             (row[start] - NUM_SPECIAL_EVENTS + self.vocabulary.min_pitch, start, end)
-            for start, end in zip(starts, starts[1:], strict=False)
+            for start, end in itertools.pairwise(starts)
             if row[start] != NOTE_OFF
         ]
 
@@ -305,7 +310,7 @@ class Melodies:
 
     def to_note_sequences(self, qpm: float = 120.0) -> list[Any]:
         """One note_seq `NoteSequence` a melody (unquantised, in seconds)."""
-        note_seq = _import_note_seq()
+        note_seq = import_note_seq()
         offset = self.vocabulary.min_pitch - NUM_SPECIAL_EVENTS
         special = {NOTE_OFF: note_seq.MELODY_NOTE_OFF, NO_EVENT: note_seq.MELODY_NO_EVENT}
         sequences = []
@@ -339,7 +344,9 @@ class Melodies:
                 rows.append(events_of_note_seq(melody, vocabulary))
                 meters.add(meter)
         if len(meters) > 1:
-            raise InputError(f"melodies in several metres ({', '.join(sorted(map(str, meters)))}) in one batch")
+            raise InputError(
+                f"melodies in several metres ({', '.join(sorted(map(str, meters)))}) in one batch"
+            )
         return cls.from_lists([row.tolist() for row in rows], vocabulary, meters.pop() if meters else None)
 
 
@@ -360,7 +367,7 @@ def events_of_notes(notes: Sequence[tuple[int, int, int]], vocabulary: Vocabular
 
 def events_of_note_seq(melody: Sequence[int], vocabulary: Vocabulary) -> Tensor:
     """Events [T] of a note_seq Melody (-2 no event, -1 note off, otherwise a MIDI pitch)."""
-    note_seq = _import_note_seq()
+    note_seq = import_note_seq()
     special = {note_seq.MELODY_NOTE_OFF: NOTE_OFF, note_seq.MELODY_NO_EVENT: NO_EVENT}
     return torch.tensor(
         [special[e] if e in special else vocabulary.class_of(e) for e in melody], dtype=torch.int64
@@ -369,7 +376,7 @@ def events_of_note_seq(melody: Sequence[int], vocabulary: Vocabulary) -> Tensor:
 
 def _note_seq_melodies(sequence: Any, polyphonic: bool) -> list[tuple[Sequence[int], Meter]]:
     """Every instrument's melody in a NoteSequence, with its metre; drums are left out."""
-    note_seq = _import_note_seq()
+    note_seq = import_note_seq()
     sequences_lib = note_seq.sequences_lib
     try:
         quantized = note_seq.quantize_note_sequence(sequence, steps_per_quarter=STEPS_PER_QUARTER)
@@ -401,7 +408,7 @@ def _note_seq_melodies(sequence: Any, polyphonic: bool) -> list[tuple[Sequence[i
     return melodies
 
 
-def _import_note_seq() -> Any:
+def import_note_seq() -> Any:
     """note_seq, imported late (over a second) and without its two side effects.
 
     It warns about a missing ffmpeg, which nothing here uses, and lifts the limit on ticks by which pretty_midi
@@ -423,9 +430,8 @@ def _as_int64(values: Any, name: str) -> Tensor:
         tensor = torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{name}: not a rectangular array of integers ({error})") from None
-    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        if tensor.numel():
-            raise InputError(f"{name}: dtype {tensor.dtype}; expected integers")
+    if (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool) and tensor.numel():
+        raise InputError(f"{name}: dtype {tensor.dtype}; expected integers")
     return tensor.to(torch.int64)
 
 

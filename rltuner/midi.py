@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from rltuner.errors import InputError
-from rltuner.melody import STEPS_PER_QUARTER, Meter
+from rltuner.melody import MAX_TICK, STEPS_PER_QUARTER, Meter
 
 Note = tuple[int, int, int]
 
 TICKS_PER_STEP = 120
 VELOCITY = 100
-MIN_QPM, MAX_QPM = 4.0, 1000.0  # MIDI stores microseconds per quarter in 24 bits: 3.6 qpm is the least it can hold
+MIN_QPM, MAX_QPM = 4.0, 1000.0  # microseconds per quarter have 24 bits in MIDI: 3.6 qpm is the least
 MAX_NUMERATOR = 255  # of a time signature: MIDI stores it in one byte
 
 
-def write_midi(notes: list[Note], path: str | os.PathLike[str], qpm: float, meter: Meter, program: int = 0) -> None:
+def write_midi(
+    notes: list[Note], path: str | os.PathLike[str], qpm: float, meter: Meter, program: int = 0
+) -> None:
     """Writes notes as one instrument track with a tempo and a time signature.
 
     Args:
@@ -63,7 +65,7 @@ def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
 
     Raises InputError: unreadable file, no notes, several tracks with notes, notes that sound together.
     """
-    midi = _parse(path)
+    midi = parse_midi(path)
     tracks = [i for i in midi.instruments if not i.is_drum and i.notes]
     if not tracks:
         raise InputError(f"{path}: no notes in it; give a MIDI file with one melody")
@@ -95,10 +97,16 @@ def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
         raise InputError(f"{path}: {error}") from None
 
 
-def _parse(path: str | os.PathLike[str]) -> Any:
-    """The file as a PrettyMIDI object, or an InputError that says what is wrong with it."""
+def parse_midi(path: str | os.PathLike[str]) -> Any:
+    """The file as a `pretty_midi.PrettyMIDI`, whatever its tracks hold.
+
+    Raises InputError, naming the file, where it is missing, not readable, no MIDI file, or longer than pretty_midi's
+    own limit of 1e7 ticks. The limit is put back here, since note_seq lifts it, whoever imports that.
+    """
     import pretty_midi
 
+    guarded = pretty_midi.pretty_midi
+    guarded.MAX_TICK = min(guarded.MAX_TICK, MAX_TICK)
     file = Path(path)
     if not file.is_file():
         raise InputError(f"{path}: no such file")

@@ -6,6 +6,7 @@ of a tune. The output is one logit for each class of the next event. The RL Tune
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -49,12 +50,12 @@ class NoteRNN(nn.Module):
             sizes = [self.vocabulary.size, *hidden_sizes]
             self.layers = nn.ModuleList(
                 nn.LSTM(size, hidden, batch_first=True)
-                for size, hidden in zip(sizes[:-1], sizes[1:], strict=True)
+                for size, hidden in itertools.pairwise(sizes)
             )
             self.output = nn.Linear(sizes[-1], self.vocabulary.size)
         for layer, hidden in zip(self.layers, hidden_sizes, strict=True):
             with torch.no_grad():
-                layer.bias_hh_l0[hidden : 2 * hidden] += 1.0  # gates are ordered i, f, g, o
+                layer.get_parameter("bias_hh_l0")[hidden : 2 * hidden] += 1.0  # gates are ordered i, f, g, o
 
     def features(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """The last layer's hidden states, float32 [B, T, H], and the state after the last event.
@@ -88,15 +89,18 @@ class NoteRNN(nn.Module):
 
         Acting goes through here: the first layer's input weights are looked up by class, with no one-hot product.
         """
-        first: nn.LSTM = self.layers[0]  # type: ignore[assignment]
-        rows = nn.functional.pad(first.weight_ih_l0.T, (0, 0, 1, 0))  # (V + 1, 4H), row 0 for class -1
-        hidden = rows[events + 1]  # (B, 4H), the first layer's input product
+        hidden: Tensor | None = None
         final: State = []
         for position, layer in enumerate(self.layers):
-            gates = hidden if position == 0 else hidden @ layer.weight_ih_l0.T
-            gates = gates + (layer.bias_ih_l0 + layer.bias_hh_l0)
+            weight_ih, weight_hh, bias_ih, bias_hh = layer.parameters()  # nn.LSTM's own order
+            if hidden is None:
+                rows = nn.functional.pad(weight_ih.T, (0, 0, 1, 0))  # (V + 1, 4H), row 0 for class -1
+                gates = rows[events + 1]  # (B, 4H)
+            else:
+                gates = hidden @ weight_ih.T
+            gates = gates + (bias_ih + bias_hh)
             if state is not None:
-                gates = torch.addmm(gates, state[position][0], layer.weight_hh_l0.T)
+                gates = torch.addmm(gates, state[position][0], weight_hh.T)
             i, f, g, o = gates.chunk(4, dim=1)
             c = i.sigmoid() * g.tanh()
             if state is not None:
@@ -117,7 +121,9 @@ class NoteRNN(nn.Module):
     def from_config(cls, config: Mapping[str, Any], where: object) -> NoteRNN:
         """A network of the shape that a checkpoint's configuration gives; InputError where it is malformed."""
         try:
-            vocabulary = Vocabulary(int(config["vocabulary"]["min_pitch"]), int(config["vocabulary"]["max_pitch"]))
+            vocabulary = Vocabulary(
+                int(config["vocabulary"]["min_pitch"]), int(config["vocabulary"]["max_pitch"])
+            )
             sizes = tuple(int(size) for size in config["hidden_sizes"])
             meter = Meter(*(int(steps) for steps in config["meter"]))
         except (KeyError, TypeError, ValueError) as error:

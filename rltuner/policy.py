@@ -123,7 +123,11 @@ class Policy(nn.Module):
             part = melodies[first : first + 4096].to(device)
             inputs, skipped = inputs_of(part)
             log_policy = self(inputs)[:, skipped:]
-            chosen = log_policy.gather(2, part.events[..., None])[..., 0] if part.events.shape[1] else log_policy[..., 0]
+            chosen = (
+                log_policy.gather(2, part.events[..., None])[..., 0]
+                if part.events.shape[1]
+                else log_policy[..., 0]
+            )
             parts.append(torch.where(part.valid, chosen, 0.0).cpu())
         return torch.cat(parts) if parts else torch.zeros(melodies.events.shape)
 

@@ -75,11 +75,18 @@ def fit_of(model: NoteRNN, tunes: Sequence[Tune], batch_size: int = 64) -> Fit:
     loss, right, events = 0.0, 0, 0
     by_length = sorted(tunes, key=lambda tune: len(tune.events))
     for first in range(0, len(by_length), batch_size):
-        rows = [torch.tensor([-1, *tune.events], dtype=torch.int64) for tune in by_length[first : first + batch_size]]
+        rows = [
+            torch.tensor([-1, *tune.events], dtype=torch.int64)
+            for tune in by_length[first : first + batch_size]
+        ]
         padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED).to(device)
         inputs, targets = padded[:, :-1].clamp(min=-1), padded[:, 1:]
         logits, _ = model(inputs)
-        loss += float(nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"))
+        loss += float(
+            nn.functional.cross_entropy(
+                logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+            )
+        )
         right += int((logits.argmax(dim=2) == targets).sum())
         events += int((targets != IGNORED).sum())
     return Fit(loss / events, right / events, events, len(tunes)) if events else Fit(math.nan, math.nan, 0, 0)
@@ -90,7 +97,9 @@ def learning_rate_at(update: int, config: PretrainConfig) -> float:
     warm = max(1, config.updates // 50)
     if update < warm:
         return config.learning_rate * (update + 1) / warm
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (update - warm) / max(1, config.updates - warm)))
+    return (
+        config.learning_rate * 0.5 * (1 + math.cos(math.pi * (update - warm) / max(1, config.updates - warm)))
+    )
 
 
 def pretrain(config: PretrainConfig) -> Path:
@@ -129,7 +138,9 @@ def pretrain(config: PretrainConfig) -> Path:
             optimiser.step()
             if (update + 1) % config.validate_every == 0 or update + 1 == config.updates:
                 fit = fit_of(model, parts["validation"])
-                say(f"update {update + 1}: validation {fit.nll:.4f} nats an event, accuracy {fit.accuracy:.1%}")
+                say(
+                    f"update {update + 1}: validation {fit.nll:.4f} nats an event, accuracy {fit.accuracy:.1%}"
+                )
                 if fit.nll < best:
                     best = fit.nll
                     best_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -149,6 +160,7 @@ def _write(
 ) -> Path:
     """Checkpoint, test tunes and model card."""
     from rltuner.console import say
+
     tests = parts["test"]
     whole = fit_of(model, tests)
     meters = sorted({tune.meter for tune in tests}, key=lambda m: (-m.steps_per_bar, m.steps_per_beat))
@@ -159,7 +171,9 @@ def _write(
         "validation_nll": validation,
         "training_seconds": round(seconds),
     }
-    settings = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
+    settings = {
+        name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()
+    }
     del settings["out"]
     digest = model.save(config.out, training=settings, corpus=corpus.counts, figures=figures)
     save_tunes(config.out / TEST_TUNES, tests, {"corpus": corpus.name, "part": "test"})
@@ -179,50 +193,64 @@ def card_text(
     figures: dict[str, Any],
     model: NoteRNN,
 ) -> str:
-    """The model card: what it is, its data, its figures, how it was made."""
-    sizes = ", ".join(f"{len(tunes):,} {part} tunes ({sum(len(t.events) for t in tunes):,} events)" for part, tunes in parts.items())
-    rows = {"all": figures["test"], **figures["test_by_meter"]}
-    table = "".join(
-        f"| {meter} | {fit['tunes']} | {fit['events']:,} | {fit['nll']:.3f} | {100 * fit['accuracy']:.1f} % |\n"
-        for meter, fit in rows.items()
+    """The model card: what it is, its data, its figures, how it was made, its limits."""
+    sizes = ", ".join(
+        f"{len(tunes):,} {part} tunes ({sum(len(tune.events) for tune in tunes):,} events)"
+        for part, tunes in parts.items()
     )
+    table = "\n".join(
+        f"| {meter} | {fit['tunes']} | {fit['events']:,} | {fit['nll']:.3f} | {100 * fit['accuracy']:.1f} % |"
+        for meter, fit in {"all": figures["test"], **figures["test_by_meter"]}.items()
+    )
+    command = (
+        f"rltuner pretrain --corpus {config.corpus} --updates {config.updates} --batch-size {config.batch_size} "
+        f"--window {config.window} --seed {config.seed}"
+    )
+    weights = sum(parameter.numel() for parameter in model.parameters())
     return f"""# Note RNN
 
-An LSTM that predicts the next event of a monophonic melody on a grid of sixteenths. {model.vocabulary}; layers of
-{", ".join(map(str, model.hidden_sizes))} units; {sum(p.numel() for p in model.parameters()):,} weights. Class 0 is NOTE_OFF, class 1
-NO_EVENT, class c >= 2 the onset of MIDI pitch c + {model.vocabulary.min_pitch - 2}.
+An LSTM that predicts the next event of a monophonic melody on a grid of sixteenths.
+
+* {model.vocabulary}: 0 is NOTE_OFF, 1 is NO_EVENT, c >= 2 is the onset of MIDI pitch c + {model.vocabulary.min_pitch - 2}
+* layers of {", ".join(map(str, model.hidden_sizes))} units, {weights:,} weights
 
 ## Data
 
-Corpus `{corpus.name}`: {sizes}. Transposed to no key signature with the mode kept, repeats expanded; the rules are in
-docs/corpus.md of rltuner. {corpus.summary()}. The transcribers are named in CREDITS.md, and with each tune in
-{TEST_TUNES}, which holds the test tunes in encoded form.
+{sizes}. Transposed to no key signature with the mode kept, repeats expanded; the rules are in docs/corpus.md of
+rltuner. Counts: {corpus.summary()}.
+
+The transcribers are named in CREDITS.md, and with each tune in {TEST_TUNES}, which holds the test tunes in encoded form.
 
 ## Figures
 
-Negative log-likelihood in nats an event, and share of events that were the likeliest class, on the whole test tunes from
+Negative log-likelihood in nats an event, and share of events that were the likeliest class, on whole test tunes from
 the zero state.
 
 | metre | tunes | events | nats an event | accuracy |
 |---|---:|---:|---:|---:|
 {table}
-Validation tunes: {figures["validation_nll"]:.3f} nats an event. Trained for {figures["training_seconds"]} s on {config.device} with
-{config.threads} threads.
+
+Validation tunes: {figures["validation_nll"]:.3f} nats an event. Training took {figures["training_seconds"]} s on
+{config.device}, threads: {config.threads}.
 
 ## Made by
 
-rltuner {__version__}: `rltuner pretrain --corpus {config.corpus} --updates {config.updates} --batch-size {config.batch_size} --window {config.window} --seed {config.seed}`;
-the whole configuration is in config.json.
+rltuner {__version__}, the whole configuration in config.json:
+
+    {command}
 
 ## Limits
 
-It knows folk dance tunes of Ireland, Scotland and New England in the modes of the white keys, nothing slower or more
-chromatic; it loses the thread after a few bars, which is what tuning is for.
+It knows only what is in its tunes and their modes of the white keys, one note at a time and nothing shorter than a
+sixteenth. It loses the thread after a few bars, which is what tuning is for.
 """
 
 
 def credits_text(corpus: Corpus) -> str:
     """Everyone whom the tunes credit, with the number of tunes."""
     counts = Counter(" ".join(tune.credit.split()) or "(nobody named)" for tune in corpus.tunes)
-    lines = [f"* {credit}: {count}" for credit, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    lines = [
+        f"* {credit}: {count}"
+        for credit, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
     return "# Transcribers, as the tunes name them, and their tunes\n\n" + "\n".join(lines) + "\n"

@@ -27,7 +27,9 @@ def write_results(
     folder: RunFolder, config: FinetuneConfig, book: RuleBook, note_rnn: NoteRNN, policy: Policy
 ) -> None:
     """Writes everything, then prints the table and where things are."""
-    digest = policy.save(folder.policy, made_by=f"rltuner {__version__}", finetune=plain(config), rules=dict(book.table))
+    digest = policy.save(
+        folder.policy, made_by=f"rltuner {__version__}", finetune=plain(config), rules=dict(book.table)
+    )
     samples = write_samples(folder.samples, policy, config)
     before_name, after_name = config.note_rnn, f"tuned ({config.algo})"
     columns: dict[str, dict[str, float]] = {}
@@ -41,15 +43,21 @@ def write_results(
     folder.plots.mkdir(exist_ok=True)
     plot_tuning(records, config.c, folder.plots / "tuning.png")
     rolls = compose(policy, 12, config.length, seed=config.seed)
-    plot_piano_rolls(rolls, folder.plots / "piano_rolls.png", title=f"12 melodies of the tuned policy ({config.algo})")
+    plot_piano_rolls(
+        rolls, folder.plots / "piano_rolls.png", title=f"12 melodies of the tuned policy ({config.algo})"
+    )
     report = report_text(config, book, records, columns, distinct, digest, samples)
     write_atomically(folder.report, report.encode())
-    write_atomically(folder.policy / "README.md", card_text(config, book, records, columns, distinct).encode())
+    write_atomically(
+        folder.policy / "README.md", card_text(config, book, records, columns, distinct).encode()
+    )
 
     if columns:
         title = f"The RL Tuner paper's rows, {config.evaluate:,} melodies of {config.length} events each"
         output_console.print(terminal_table(columns, title))
-        output_console.print("distinct melodies: " + ", ".join(f"{n} {share:.2%}" for n, share in distinct.items()))
+        output_console.print(
+            "distinct melodies: " + ", ".join(f"{n} {share:.2%}" for n, share in distinct.items())
+        )
     output_console.print(f"policy   {folder.policy}  (SHA-256 {digest[:16]})", soft_wrap=True)
     output_console.print(f"report   {folder.report}, {folder.plots}/*.png", soft_wrap=True)
     if samples:
@@ -75,33 +83,43 @@ def write_samples(folder: Path, policy: Policy, config: FinetuneConfig) -> list[
     return files
 
 
-def figures_text(records: list[dict[str, Any]], config: FinetuneConfig, columns: Columns, distinct: dict[str, float]) -> str:
+def figures_text(
+    records: list[dict[str, Any]], config: FinetuneConfig, columns: Columns, distinct: dict[str, float]
+) -> str:
     """The table and the last figures of tuning, as Markdown."""
     text = ""
     if columns:
-        text += f"{config.evaluate:,} melodies of {config.length} events from random-note primers, seed {config.seed}.\n\n"
-        text += markdown_table(columns)
-        text += "\nDistinct melodies: " + ", ".join(f"{name} {share:.2%}" for name, share in distinct.items()) + ".\n"
+        shares = ", ".join(f"{name} {share:.2%}" for name, share in distinct.items())
+        text += (
+            f"{config.evaluate:,} melodies of {config.length} events from random-note primers, seed {config.seed}.\n\n"
+            f"{markdown_table(columns)}\nDistinct melodies: {shares}.\n"
+        )
     if records:
         last = records[-1]
         speed = sum(record["events_per_second"] for record in records) / len(records)
         text += (
-            f"\nAt the end of tuning, means per melody: rules' reward {last['rule_reward']:.2f}, log p under the Note RNN "
-            f"{last['log_prior']:.2f} nats, KL(π‖p) {last['kl']:.2f} nats, J = E[Σ r/c] − KL = {last['objective']:.2f} nats. "
+            "\nAt the end of tuning, means per melody: "
+            f"rules' reward {last['rule_reward']:.2f}, log p under the Note RNN {last['log_prior']:.2f} nats, "
+            f"KL(π‖p) {last['kl']:.2f} nats, J = E[Σ r/c] − KL = {last['objective']:.2f} nats. "
             f"{last['events']:,} events at {speed:,.0f} events/s.\n"
         )
     return text
 
 
 def card_text(
-    config: FinetuneConfig, book: RuleBook, records: list[dict[str, Any]], columns: Columns, distinct: dict[str, float]
+    config: FinetuneConfig,
+    book: RuleBook,
+    records: list[dict[str, Any]],
+    columns: Columns,
+    distinct: dict[str, float],
 ) -> str:
     """The model card of a tuned policy."""
     return (
         f"# A policy tuned by {config.algo} learning\n\n"
         f"Started from the Note RNN `{config.note_rnn}`, tuned with the rule book `{book.name}` "
-        f"(SHA-256 {book.digest[:16]}) at c = {config.c:g}, γ = {config.gamma:g}, seed {config.seed}, by rltuner {__version__}. "
-        "The whole configuration is in config.json.\n\n" + figures_text(records, config, columns, distinct)
+        f"(SHA-256 {book.digest[:16]}) at c = {config.c:g}, γ = {config.gamma:g}, seed {config.seed}, "
+        f"by rltuner {__version__}. The whole configuration is in config.json.\n\n"
+        + figures_text(records, config, columns, distinct)
     )
 
 
@@ -118,18 +136,30 @@ def report_text(
     rules = ""
     if records:
         first, last = records[0], records[-1]
-        rules = "| rule | first record | last record |\n|---|---:|---:|\n"
-        rules += "".join(f"| {name} | {first[f'rule_{name}']:.2f} | {last[f'rule_{name}']:.2f} |\n" for name in book.rules)
-    return (
-        f"# Tuning with {config.algo} learning\n\n"
-        + figures_text(records, config, columns, distinct)
-        + "\n## Rewards\n\nWeighted reward per melody, before division by c.\n\n"
-        + rules
-        + "\n![Rewards, KL and objective while tuning](plots/tuning.png)\n"
-        + "\n![Piano rolls of 12 melodies](plots/piano_rolls.png)\n"
-        + f"\n## Files\n\nPolicy `policy/` (SHA-256 of the model {digest}), {len(samples)} MIDI files in `samples/`, "
-        "every record of tuning in `metrics.jsonl`.\n"
-        + "\n## Configuration\n\n```json\n"
-        + json.dumps(plain(config), indent=2)
-        + "\n```\n"
-    )
+        rows = [
+            f"| {name} | {first[f'rule_{name}']:.2f} | {last[f'rule_{name}']:.2f} |" for name in book.rules
+        ]
+        rules = "\n".join(["| rule | first record | last record |", "|---|---:|---:|", *rows]) + "\n"
+    return f"""# Tuning with {config.algo} learning
+
+{figures_text(records, config, columns, distinct)}
+## Rewards
+
+Weighted reward per melody, before division by c.
+
+{rules}
+![Rewards, KL and objective while tuning](plots/tuning.png)
+
+![Piano rolls of 12 melodies](plots/piano_rolls.png)
+
+## Files
+
+Policy `policy/` (SHA-256 of the model {digest}), {len(samples)} MIDI files in `samples/`, every record of tuning in
+`metrics.jsonl`.
+
+## Configuration
+
+```json
+{json.dumps(plain(config), indent=2)}
+```
+"""

@@ -38,11 +38,7 @@ class RunFolder:
     @classmethod
     def create(cls, config: FinetuneConfig, book: RuleBook) -> RunFolder:
         """A new folder; one that exists is never touched (InputError)."""
-        path = config.out
-        if path is None:
-            number = 1
-            while (path := Path("runs") / f"{config.algo}-{number}").exists():
-                number += 1
+        path = config.out if config.out is not None else _next_name(Path("runs"), config.algo)
         try:
             path.mkdir(parents=True)
         except FileExistsError:
@@ -99,3 +95,11 @@ class RunFolder:
         kept = [record for record in self.records() if record["updates"] <= updates]
         write_atomically(self.metrics, "".join(json.dumps(record) + "\n" for record in kept).encode())
         return updates
+
+
+def _next_name(parent: Path, algo: str) -> Path:
+    """parent/ALGO-1, or the first such name that is free."""
+    number = 1
+    while (parent / f"{algo}-{number}").exists():
+        number += 1
+    return parent / f"{algo}-{number}"

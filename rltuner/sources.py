@@ -63,5 +63,3 @@ def _from_files(folder: Path, files: list[Path]) -> Melodies:
     if not parts:
         raise InputError(f"{folder}: none of its {len(files)} MIDI files is a usable melody")
     return Melodies.concatenate(parts)
-
-

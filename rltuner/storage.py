@@ -44,7 +44,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-def write_checkpoint(folder: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+def write_checkpoint(
+    folder: str | os.PathLike[str], config: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> str:
     """Writes a checkpoint folder and returns the SHA-256 of its model file.
 
     The model is written first: a crash in between leaves a hash that does not match, which loading reports.
@@ -71,8 +73,10 @@ def read_checkpoint(name_or_folder: str | os.PathLike[str]) -> tuple[dict[str, A
     config_file, model_file = folder / CONFIG, folder / MODEL
     for file in (config_file, model_file):
         if not file.is_file():
-            raise InputError(f"{folder}: not a checkpoint ({file.name} is missing); give a folder that holds both "
-                             f"{CONFIG} and {MODEL}")
+            raise InputError(
+                f"{folder}: not a checkpoint ({file.name} is missing); give a folder that holds both "
+                f"{CONFIG} and {MODEL}"
+            )
     try:
         config = json.loads(config_file.read_text(encoding="utf-8"))
         found = config["format"], config["kind"], config["model_sha256"]
@@ -106,7 +110,9 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: 
     expected = module.state_dict()
     missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing or extra:
-        raise InputError(f"{where}: tensors do not fit its configuration (missing {missing}, unexpected {extra})")
+        raise InputError(
+            f"{where}: tensors do not fit its configuration (missing {missing}, unexpected {extra})"
+        )
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
             raise InputError(

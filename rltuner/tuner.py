@@ -9,7 +9,6 @@ them), and learning unrolls whole melodies from their first event. Only `backups
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +22,12 @@ from rltuner.errors import InputError
 from rltuner.learner import Learner
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
-from rltuner.policy import Policy, inputs_of
+from rltuner.policy import inputs_of
 from rltuner.replay import Replay
 from rltuner.rules.book import RuleBook, load_rulebook
 from rltuner.run_folder import RunFolder
+
+PROGRESS = "{events_per_second:,.0f} events/s  rules {rule_reward:.1f}  log p {log_prior:.1f}  KL {kl:.1f}"
 
 
 def finetune(config: FinetuneConfig) -> Path:
@@ -63,14 +64,15 @@ def finetune(config: FinetuneConfig) -> Path:
                 if updates % 10 == 0 or updates == total:
                     record = meter.read(updates)
                     folder.log(record)
-                    note = "{events_per_second:,.0f} events/s  rules {rule_reward:.1f}  log p {log_prior:.1f}  KL {kl:.1f}"
-                    advance(0, note.format(**record))
+                    advance(0, PROGRESS.format(**record))
                 if updates % config.checkpoint_every == 0 or updates == total:
                     folder.save(learner, replay, generator, updates)
                 advance(config.batch_size * config.length, None)
         except KeyboardInterrupt:
             folder.save(learner, replay, generator, updates)
-            say(f"stopped after {updates} of {total} updates; go on with: rltuner finetune --resume {folder.path}")
+            say(
+                f"stopped after {updates} of {total} updates; go on with: rltuner finetune --resume {folder.path}"
+            )
             raise
     write_results(folder, config, book, note_rnn, learner.policy)
     return folder.path
@@ -117,9 +119,8 @@ def tune_round(
     replay.add(melodies, rewards)
     learner.set_progress(updates, done)
     goals = learner.goals(pool, pool_rewards)
-    losses = []
-    for places in torch.randperm(len(pool), generator=generator).split(config.minibatch_size):
-        losses.append(learner.learn(pool[places], goals[places]))
+    order = torch.randperm(len(pool), generator=generator)
+    losses = [learner.learn(pool[part], goals[part]) for part in order.split(config.minibatch_size)]
     loss = sum(losses) / len(losses)
     return Round(melodies, scores, loss)
 

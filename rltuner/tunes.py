@@ -1,4 +1,4 @@
-"""Tunes: whole melodies with their metre and credits, how the bars of a score become one, and files of them.
+"""Tunes: whole melodies with their metre and credits, files of them, and what is cut from them.
 
 Conventions
 -----------
@@ -6,11 +6,6 @@ Conventions
   k * steps_per_bar.
 * Events are the classes of `rltuner.melody`, in the canonical form: a silence is one NOTE_OFF followed by
   NO_EVENTs, and a silence at the start is NO_EVENTs only.
-* A score is read into bars, and from there every format takes one path. A sound is (length in steps, MIDI
-  pitch or REST, tied to the next); lengths are exact up to `encode`:
-
-      bars --expand_repeats--> bars as played --align--> sounds in whole bars --encode--> events
-
 * A file of tunes is one safetensors file: "events" (int8, all tunes end to end), "offsets" (int64 [N + 1]:
   tune i is events[offsets[i]:offsets[i + 1]]), and, as JSON in the metadata, what the tensors cannot hold.
 """
@@ -18,11 +13,9 @@ Conventions
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import pairwise
@@ -33,26 +26,12 @@ import torch
 from torch import Tensor
 
 from rltuner.errors import InputError
-from rltuner.melody import (
-    NO_EVENT,
-    NOTE_OFF,
-    NUM_SPECIAL_EVENTS,
-    Melodies,
-    Meter,
-    Vocabulary,
-    events_of_notes,
-)
+from rltuner.melody import NO_EVENT, NOTE_OFF, NUM_SPECIAL_EVENTS, Melodies, Meter, Vocabulary
 from rltuner.storage import write_atomically
 
 FORMAT = "rltuner tunes 1"
 TEST_TUNES = "test_tunes.safetensors"  # beside the Note RNN that did not learn from them
 MAX_CLASS = 127  # the largest event class an int8 can hold
-REST = -1
-MAX_OFF_GRID = 0.1  # of a tune's onsets; more than this drops it
-MAX_STEPS = 100_000  # no tune is that long
-FIFTH = 7  # semitones; a signature of s sharps has its major tonic s fifths above C
-
-Sound = tuple[Fraction, int, bool]
 
 
 @dataclass(frozen=True)
@@ -77,170 +56,6 @@ class Tune:
         """Semitones from each onset to the next: one fewer than there are onsets, () for fewer than two."""
         onsets = [event for event in self.events if event >= NUM_SPECIAL_EVENTS]
         return tuple(after - before for before, after in pairwise(onsets))
-
-
-class UnusableError(Exception):
-    """The tune is read, but a rule of the corpus drops it; the message is the reason that is counted."""
-
-
-@dataclass
-class Bar:
-    """What stands between two bar lines."""
-
-    sounds: list[Sound] = field(default_factory=list)
-    begins_repeat: bool = False
-    """A repeat start before it."""
-    ending: int = 0
-    """The ending (1 or 2) that starts with it; 0 for none, 3 for any other."""
-    ends_repeat: bool = False
-    """A repeat end after it."""
-    ends_section: bool = False
-    """A double bar line or a repeat sign after it."""
-
-    @property
-    def length(self) -> Fraction:
-        """Steps, exact."""
-        return sum((sound[0] for sound in self.sounds), Fraction(0))
-
-
-def expand_repeats(bars: Sequence[Bar]) -> list[Bar] | None:
-    """The bars as played; None where the signs do not fit together (then the tune is taken as written).
-
-    A repeat end goes back to the last repeat start, double bar line or repeat end, whichever came last, or to
-    the beginning. First and second endings are played in turn; a second ending is as long as the first.
-    """
-    played: list[Bar] = []
-    back_to, first_ending, explicit = 0, None, False
-    for index, bar in enumerate(bars):
-        if bar.begins_repeat:
-            if first_ending is not None:
-                return None
-            back_to, explicit = index, True
-        if bar.ending == 1:
-            if first_ending is not None:
-                return None
-            first_ending = index
-        elif bar.ending == 2:
-            if first_ending is None:
-                return None
-            if not bars[index - 1].ends_repeat:  # "[1 … [2" with the repeat sign left out
-                played += bars[back_to:first_ending]
-            back_to, explicit = index + (index - first_ending), False
-            first_ending = None
-        elif bar.ending:
-            return None
-        played.append(bar)
-        if bar.ends_repeat and index >= back_to:
-            if first_ending is not None:
-                if index + 1 == len(bars) or bars[index + 1].ending != 2:
-                    return None
-                played += bars[back_to:first_ending]
-            else:
-                played += bars[back_to : index + 1]
-                back_to, explicit = index + 1, False
-        elif bar.ends_section and not explicit and first_ending is None:
-            back_to = index + 1
-    return played if first_ending is None else None
-
-
-def align(bars: Sequence[Bar], steps_per_bar: int) -> list[Sound]:
-    """The sounds of the bars, every bar full, from the first full one on.
-
-    * A short bar and the next one or two that complete it are one bar (a repeat sign in the middle of a bar).
-    * A short bar where a section starts is a pickup: dropped.
-    * A short bar where a section ends: its last sound goes on until the bar is full.
-    * A long bar of a whole number of bars lacks a bar line: kept.
-
-    Raises UnusableError ("bars do not add up") for any other.
-    """
-    sounds: list[Sound] = []
-    starts_section, index = True, 0
-    while index < len(bars):
-        bar = bars[index]
-        length, used = bar.length, 1
-        if length < steps_per_bar and sounds:
-            total = length
-            for ahead in (1, 2):
-                total += bars[index + ahead].length if index + ahead < len(bars) else 0
-                if total == steps_per_bar:
-                    length, used = total, ahead + 1
-                    break
-        taken = bars[index : index + used]
-        index += used
-        if length and length % steps_per_bar == 0:
-            sounds += (sound for part in taken for sound in part.sounds)
-        elif length > steps_per_bar:
-            raise UnusableError("bars do not add up")
-        elif not starts_section:
-            if not (bar.ends_section or index == len(bars)):
-                raise UnusableError("bars do not add up")
-            *before, (last, pitch, tied) = bar.sounds
-            sounds += [*before, (last + steps_per_bar - length, pitch, tied)]
-        starts_section = taken[-1].ends_section
-    return sounds
-
-
-def encode(sounds: Sequence[Sound], sharps: int, meter: Meter, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The events of a tune that starts at a bar line: on the grid, without key signature, in the vocabulary.
-
-    Onsets are rounded to the nearest step; of two that meet there, the one nearer to the grid is kept. The
-    transposition is the smallest (in semitones, up or down) that removes the key signature and brings every
-    note into the vocabulary. Silent bars at either end are left out.
-
-    Raises UnusableError: no notes, off the grid, out of range, too long.
-    """
-    notes: list[tuple[Fraction, Fraction, int]] = []  # onset, end, MIDI pitch
-    now, tied_pitch = Fraction(0), REST
-    for length, pitch, tied in sounds:
-        if pitch != REST and pitch == tied_pitch:
-            notes[-1] = (notes[-1][0], now + length, pitch)
-        elif pitch != REST:
-            notes.append((now, now + length, pitch))
-        now += length
-        tied_pitch = pitch if tied else REST
-    if not notes:
-        raise UnusableError("no notes")
-    if now > MAX_STEPS:
-        raise UnusableError("too long")
-    check_grid([onset for onset, _, _ in notes])
-    kept: dict[
-        int, tuple[Fraction, int, int]
-    ] = {}  # step: (distance from the onset, MIDI pitch, step of the end)
-    for onset, end, pitch in notes:
-        step = min(nearest(onset), nearest(now) - 1)  # not onto the bar line after the end
-        distance, last = abs(onset - step), max(nearest(end), step + 1)
-        if step in kept:
-            last = max(last, kept[step][2])
-            distance, pitch = min(kept[step][:2], (distance, pitch), key=lambda one: one[0])
-        kept[step] = (distance, pitch, last)
-    shift = _transposition([pitch for _, pitch, _ in kept.values()], sharps, vocabulary)
-    bar = meter.steps_per_bar
-    first = min(kept) // bar * bar
-    gridded = [(pitch + shift, step - first, last - first) for step, (_, pitch, last) in sorted(kept.items())]
-    events = events_of_notes(gridded, vocabulary).tolist()
-    whole = -(-len(events) // bar) * bar
-    if len(events) < whole:
-        events += [NOTE_OFF] + [NO_EVENT] * (whole - len(events) - 1)
-    return tuple(events)
-
-
-def _transposition(pitches: Sequence[int], sharps: int, vocabulary: Vocabulary) -> int:
-    lowest, highest = vocabulary.min_pitch - min(pitches), vocabulary.max_pitch - 1 - max(pitches)
-    fitting = [shift for shift in range(lowest, highest + 1) if (shift + FIFTH * sharps) % 12 == 0]
-    if not fitting:
-        raise UnusableError("out of range")
-    return min(fitting, key=lambda shift: (abs(shift), shift))
-
-
-def check_grid(onsets: Sequence[Fraction]) -> None:
-    """UnusableError ("off the grid") where more than 10 % of the onsets are over a 64th note away from it."""
-    if sum(abs(onset - nearest(onset)) > Fraction(1, 4) for onset in onsets) > MAX_OFF_GRID * len(onsets):
-        raise UnusableError("off the grid")
-
-
-def nearest(value: Fraction) -> int:
-    """The nearest step; halves go up."""
-    return math.floor(value + Fraction(1, 2))
 
 
 def save_tunes(path: str | os.PathLike[str], tunes: Sequence[Tune], info: Mapping[str, Any]) -> None:
@@ -322,9 +137,7 @@ def human_tunes() -> tuple[Tune, ...]:
 
     Raises InputError where they are not installed.
     """
-    return tuple(
-        load_tunes(str(resources.files("rltuner.checkpoints") / "note_rnn" / TEST_TUNES))[0]
-    )
+    return tuple(load_tunes(str(resources.files("rltuner.checkpoints") / "note_rnn" / TEST_TUNES))[0])
 
 
 def windows(

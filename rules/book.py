@@ -28,7 +28,7 @@ from torch import Tensor
 from rltuner.errors import InputError
 from rltuner.key import Key
 from rltuner.melody import Melodies
-from rltuner.rules.rule import Rule, make_rule, parameters_of, suggest, takes
+from rltuner.rules.rule import TOTAL, Rule, make_rule, parameters_of, suggest, takes
 
 _BOOK_FIELDS = ("description", "key", "rules")
 
@@ -54,7 +54,7 @@ class RuleBook:
         total = melodies.events.new_zeros(melodies.events.shape).float()
         for reward in scores.values():
             total = total + reward
-        return {**scores, "total": total}
+        return {**scores, TOTAL: total}
 
     @property
     def digest(self) -> str:

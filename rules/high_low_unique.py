@@ -38,7 +38,9 @@ def has_unique_highest(melodies: Melodies) -> Tensor:
 def has_unique_lowest(melodies: Melodies) -> Tensor:
     """bool [B]: the lowest pitch has one onset. False for a melody without onsets."""
     above_all = melodies.vocabulary.size
-    return _occurs_once(torch.where(melodies.is_onset, melodies.events, above_all), melodies.is_onset, highest=False)
+    return _occurs_once(
+        torch.where(melodies.is_onset, melodies.events, above_all), melodies.is_onset, highest=False
+    )
 
 
 def _occurs_once(classes: Tensor, counted: Tensor, highest: bool) -> Tensor:

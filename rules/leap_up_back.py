@@ -47,7 +47,9 @@ def leap_outcomes(melodies: Melodies, wait: int = 6) -> Tensor:
     """
     outcome = torch.zeros(melodies.events.shape, dtype=torch.int8, device=melodies.events.device)
     batch, time = outcome.shape
-    onset, pitch, interval = (x.T.contiguous() for x in (melodies.is_onset, melodies.pitch, melodies.interval))
+    onset, pitch, interval = (
+        x.T.contiguous() for x in (melodies.is_onset, melodies.pitch, melodies.interval)
+    )
     direction = interval.sign()
     leaps = interval.abs() >= FIFTH
     open_direction = torch.zeros(batch, dtype=torch.int64, device=outcome.device)

@@ -47,7 +47,9 @@ def distinct_pitches(melodies: Melodies, steps: int) -> Tensor:
     time = events.shape[1]
     # An onset counts once a window: where no later onset of the same pitch follows within it. `last_of_its_kind`
     # after d more steps is kept up while the window grows backwards, one distance at a time.
-    repeats_at = torch.full_like(events, steps)  # distance to the next onset of the same pitch, at most `steps`
+    repeats_at = torch.full_like(
+        events, steps
+    )  # distance to the next onset of the same pitch, at most `steps`
     for distance in range(min(steps, time) - 1, 0, -1):
         same = onset[:, distance:] & (events[:, distance:] == events[:, :-distance])
         repeats_at[:, : time - distance] = torch.where(same, distance, repeats_at[:, : time - distance])

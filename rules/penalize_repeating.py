@@ -42,7 +42,9 @@ def is_excessively_repeated(melodies: Melodies) -> Tensor:
     steps = torch.arange(events.shape[1], device=events.device)
     starts_run = onset & (melodies.pitch != melodies.previous_pitch)
     run_start = torch.where(starts_run, steps, 0).cummax(dim=1).values
-    stretch_start = 1 + torch.where(onset, melodies.previous_onset.gather(1, run_start), melodies.previous_onset)
+    stretch_start = 1 + torch.where(
+        onset, melodies.previous_onset.gather(1, run_start), melodies.previous_onset
+    )
 
     def count_before(chosen: Tensor) -> Tensor:
         """int64 [B, T]: how many of the chosen events lie in [stretch_start, t)."""

@@ -29,12 +29,18 @@ class Rule(Protocol):
     def __call__(self, melodies: Melodies, /) -> Tensor: ...
 
 
+TOTAL = "total"  # what a book calls the sum of its rules
 _REGISTER: dict[str, Any] = {}  # name -> rule function, or dataclass whose instances are rules
 R = TypeVar("R")
 
 
 def rule(name: str) -> Callable[[R], R]:
-    """Decorator that registers a function or a frozen dataclass as the rule `name`."""
+    """Decorator that registers a function or a frozen dataclass as the rule `name`.
+
+    Raises InputError where another rule has the name, or it is "total".
+    """
+    if name == TOTAL:
+        raise InputError(f"rule {name!r}: the name stands for the sum of all rules; choose another")
 
     def register(definition: R) -> R:
         known = _REGISTER.get(name)
@@ -87,9 +93,10 @@ def make_rule(name: str, parameters: Mapping[str, Any]) -> Rule:
 
 def parameters_of(rule: Rule) -> dict[str, Any]:
     """Every parameter of a made rule with its value, defaults included; {} for a function."""
-    if not dataclasses.is_dataclass(rule) or isinstance(rule, type):
+    made: Any = rule  # to the type checker no Rule is a dataclass
+    if not dataclasses.is_dataclass(made) or isinstance(made, type):
         return {}
-    return {f.name: getattr(rule, f.name) for f in dataclasses.fields(rule)}
+    return {f.name: getattr(made, f.name) for f in dataclasses.fields(made)}
 
 
 def takes(name: str, parameter: str) -> bool:

@@ -24,7 +24,14 @@ def test_one_step_matches_the_reference(case: str) -> None:
     for update in range(5):
         (scores, log_prior, value, goal, score, loss) = (
             numbers[f"{case}/{update}/{name}"]
-            for name in ("next_action_scores", "reward_scores", "target_vals", "future_rewards", "masked", "loss")
+            for name in (
+                "next_action_scores",
+                "reward_scores",
+                "target_vals",
+                "future_rewards",
+                "masked",
+                "loss",
+            )
         )
         ours = backup.state_value(scores, log_prior.log_softmax(dim=-1))
         torch.testing.assert_close(ours, value, atol=1e-5, rtol=0)
@@ -40,7 +47,11 @@ def test_one_step_matches_the_reference(case: str) -> None:
 
 @every_algorithm
 def test_the_state_value_of_an_advantage_is_zero(name: str) -> None:
-    backup, logits, log_prior = BACKUPS[name], torch.randn(5, 7, 11) * 9, torch.randn(5, 7, 11).log_softmax(-1)
+    backup, logits, log_prior = (
+        BACKUPS[name],
+        torch.randn(5, 7, 11) * 9,
+        torch.randn(5, 7, 11).log_softmax(-1),
+    )
     value = backup.state_value(advantage(backup, logits, log_prior), log_prior)
     torch.testing.assert_close(value, torch.zeros(5, 7), atol=1e-5, rtol=0)
 
@@ -48,7 +59,9 @@ def test_the_state_value_of_an_advantage_is_zero(name: str) -> None:
 @every_algorithm
 def test_a_policy_does_not_see_a_constant_added_to_the_scores(name: str) -> None:
     backup, logits, log_prior = BACKUPS[name], torch.randn(4, 6), torch.randn(4, 6).log_softmax(-1)
-    once, shifted = (backup.log_policy(x, log_prior, 0.7 if name == "q" else 1.0) for x in (logits, logits + 50))
+    once, shifted = (
+        backup.log_policy(x, log_prior, 0.7 if name == "q" else 1.0) for x in (logits, logits + 50)
+    )
     torch.testing.assert_close(once, shifted, atol=1e-5, rtol=0)
     torch.testing.assert_close(once.exp().sum(-1), torch.ones(4))
 
@@ -121,7 +134,9 @@ def test_exact_scores_are_a_fixed_point_for_every_melody(name: str, trace: float
     all_scores = torch.stack(pick, dim=1)
     values = backup.state_value(all_scores, log_prior)
     own_scores = all_scores.gather(2, events[..., None])[..., 0]
-    own_rewards = torch.stack([r[s] for r, s in zip(rewards, states, strict=True)], dim=1).gather(2, events[..., None])
+    own_rewards = torch.stack([r[s] for r, s in zip(rewards, states, strict=True)], dim=1).gather(
+        2, events[..., None]
+    )
     keep = backup.keeps_trace(all_scores - values[..., None], events)
     whole = reward(backup, own_rewards[..., 0], log_prior.gather(2, events[..., None])[..., 0])
     y = targets(whole, values, own_scores, keep, gamma, trace)
@@ -138,5 +153,5 @@ def test_psi_is_log_p_plus_g() -> None:
 
 
 def test_an_unknown_algorithm_is_named() -> None:
-    with pytest.raises(InputError, match="'sarsa'.*q, psi, g"):
+    with pytest.raises(InputError, match=r"'sarsa'.*q, psi, g"):
         backup_named("sarsa")

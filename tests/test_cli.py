@@ -1,5 +1,6 @@
 """The command as people use it: exit codes, one-line errors, files that open."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -66,7 +67,11 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
-    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(*arguments) == 2
@@ -77,7 +82,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["finetune", "--algo", "sarsa"], ["finetune", "--gama", "1"], ["compose"]])
+@pytest.mark.parametrize(
+    "arguments", [["finetune", "--algo", "sarsa"], ["finetune", "--gama", "1"], ["compose"]]
+)
 def test_an_unknown_option_is_named_without_a_traceback(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,7 +103,7 @@ def test_generated_files_are_the_melodies_of_the_manifest(note_rnn: Path, tmp_pa
         assert len(midi.instruments) == 1
         assert midi.get_tempo_changes()[1] == pytest.approx([90], abs=1e-3)
         notes = midi.instruments[0].notes
-        assert all(a.end <= b.start + 1e-9 for a, b in zip(notes, notes[1:], strict=False))
+        assert all(a.end <= b.start + 1e-9 for a, b in itertools.pairwise(notes))
         assert [note.pitch for note in notes] == [event + 46 for event in entry["events"] if event >= 2]
         assert len(entry["events"]) == 32
         assert len(entry["primer_events"]) == 1

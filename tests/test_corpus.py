@@ -8,10 +8,11 @@ import pretty_midi
 import pytest
 
 from rltuner import corpus as corpus_module
+from rltuner.abc_notation import split_abc
 from rltuner.corpus import NAMED, TERMS, load_corpus, opening, split_tunes
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, Meter, Vocabulary
-from rltuner.parse import Item, parse_item, split_abc
+from rltuner.parse import Item, parse_item
 from rltuner.tunes import Tune
 
 FIXTURES = Path(__file__).parent / "fixtures" / "corpus"

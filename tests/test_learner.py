@@ -10,8 +10,8 @@ from rltuner.learner import Learner
 from rltuner.melody import Melodies, Vocabulary
 from rltuner.note_rnn import NoteRNN
 from rltuner.replay import Replay
-from rltuner.rules.rule import rule
 from rltuner.rules.book import book_from_table
+from rltuner.rules.rule import rule
 from rltuner.tuner import rounds_of, tune_round
 
 every_algorithm = pytest.mark.parametrize("algo", ["q", "psi", "g"])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,27 @@ def test_a_chosen_melody_keeps_its_length_and_its_primer() -> None:
     assert batch[torch.tensor([True, False])].lengths.tolist() == [1]
     assert len(batch[[1, 0, 1]]) == 3
     assert [melody.context.item() for melody in batch] == [5, 6]
+
+
+def test_any_integer_chooses_one_melody() -> None:
+    batch = Melodies([[C4], [D4], [E4]])
+    for index in (2, -1, np.int64(2), np.uint8(2), torch.tensor(2)):
+        assert batch[index].events.tolist() == [[E4]]
+    assert batch[torch.tensor([2])].events.tolist() == [[E4]]
+    assert batch[torch.tensor([False, True, False])].events.tolist() == [[D4]]
+    assert Melodies([C4])[torch.tensor([False])].events.shape == (0, 1)
+    with pytest.raises(IndexError):  # what ends a loop over a batch
+        batch[np.int64(3)]
+
+
+@pytest.mark.parametrize("index", [99, -3, np.int64(2)])
+def test_a_melody_that_the_batch_lacks_is_refused_by_its_index(index: int, tmp_path: Path) -> None:
+    batch = Melodies([[C4], [D4]])
+    parts = [f"index={index}", "batch of 2"]
+    assert_one_line_error(lambda: batch.notes(index), parts)
+    assert_one_line_error(lambda: batch.to_midi(tmp_path / "none.mid", index=index), parts)
+    assert list(tmp_path.iterdir()) == []
+    assert batch.notes(-1) == [(62, 0, 1)]
 
 
 def test_parts_of_several_lengths_are_put_together_unchanged() -> None:

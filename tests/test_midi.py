@@ -201,6 +201,15 @@ def test_a_file_that_is_no_melody_is_refused_by_name(
     assert "\n" not in message
 
 
+def test_an_endless_file_is_refused_though_note_seq_lifted_the_limit(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends_after_days(path)
+    monkeypatch.setattr(pretty_midi.pretty_midi, "MAX_TICK", 1e10)  # what an import of note_seq does
+    with pytest.raises(InputError, match="largest tick"):
+        Melodies.from_midi(path)
+
+
 def test_a_damaged_file_is_read_or_refused_but_never_crashes(tmp_path: Path) -> None:
     rng = random.Random(15)
     path = tmp_path / "damaged.mid"

@@ -61,7 +61,11 @@ def test_a_checkpoint_is_the_same_network(tmp_path: Path) -> None:
     model = NoteRNN(Vocabulary(60, 65), (4, 3), Meter(12, 6), seed=5)
     digest = model.save(tmp_path / "ckpt", note="kept")
     loaded = NoteRNN.load(tmp_path / "ckpt")
-    assert (loaded.vocabulary, loaded.hidden_sizes, loaded.meter) == (Vocabulary(60, 65), (4, 3), Meter(12, 6))
+    assert (loaded.vocabulary, loaded.hidden_sizes, loaded.meter) == (
+        Vocabulary(60, 65),
+        (4, 3),
+        Meter(12, 6),
+    )
     events = torch.tensor([[-1, 0, 3, 6]])
     assert torch.equal(model(events)[0], loaded(events)[0])
     assert model.save(tmp_path / "again") == digest

@@ -18,7 +18,9 @@ SMALL = Vocabulary(60, 63)  # 5 classes
 def policy_of(kind: str, vocabulary: Vocabulary | None = None, temperature: float = 1.0) -> Policy:
     """A policy that is not its Note RNN: a random network, larger weights than usual."""
     note_rnn = NoteRNN(vocabulary, (8,), seed=1)
-    policy = Policy("note_rnn", note_rnn) if kind == "note_rnn" else Policy.tuned_from(kind, note_rnn, temperature)
+    policy = (
+        Policy("note_rnn", note_rnn) if kind == "note_rnn" else Policy.tuned_from(kind, note_rnn, temperature)
+    )
     torch.manual_seed(2)
     with torch.no_grad():
         for parameter in policy.network.parameters():

@@ -25,7 +25,7 @@ def edit_config(folder: Path, **changes: object) -> None:
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(InputError, match="note_rrn.*did you mean 'note_rnn'"):
+    with pytest.raises(InputError, match=r"note_rrn.*did you mean 'note_rnn'"):
         load("note_rrn")
 
 
@@ -88,7 +88,9 @@ def test_a_file_that_is_no_safetensors_file_is_refused(folder: Path) -> None:
         load(folder)
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "kept.json"
     write_atomically(file, b"old")
 

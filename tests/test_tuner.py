@@ -56,7 +56,9 @@ def test_a_run_folder_holds_everything(algo: str, note_rnn: Path, tmp_path: Path
     assert records[-1]["updates"] == rounds_of(tiny(note_rnn, out)) == 24
     for record in records:
         assert record["objective"] == pytest.approx(record["rule_reward"] / 2.0 - record["kl"])
-        parts = [value for name, value in record.items() if name.startswith("rule_") and name != "rule_reward"]
+        parts = [
+            value for name, value in record.items() if name.startswith("rule_") and name != "rule_reward"
+        ]
         assert record["rule_reward"] == pytest.approx(sum(parts), rel=1e-4, abs=1e-3)
 
 
@@ -95,7 +97,9 @@ def test_the_same_seed_gives_the_same_policy(note_rnn: Path, tmp_path: Path) -> 
 
 
 def test_tuning_raises_what_the_rules_pay(note_rnn: Path, tmp_path: Path) -> None:
-    config = tiny(note_rnn, tmp_path / "run", events=60_000, batch_size=64, minibatch_size=16, c=0.5, evaluate=0)
+    config = tiny(
+        note_rnn, tmp_path / "run", events=60_000, batch_size=64, minibatch_size=16, c=0.5, evaluate=0
+    )
     records = RunFolder(finetune(config)).records()
     assert records[-1]["rule_reward"] > records[0]["rule_reward"] + 5
     assert records[-1]["objective"] > records[0]["objective"] + 10
@@ -137,7 +141,15 @@ def test_a_reward_that_is_not_finite_stops_the_run_with_its_name(note_rnn: Path,
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("c", 0.0), ("gamma", 1.5), ("trace", -0.1), ("events", 0), ("length", 0), ("temperature", 0.0), ("c", float("nan"))],
+    [
+        ("c", 0.0),
+        ("gamma", 1.5),
+        ("trace", -0.1),
+        ("events", 0),
+        ("length", 0),
+        ("temperature", 0.0),
+        ("c", float("nan")),
+    ],
 )
 def test_a_value_out_of_range_is_named(field: str, value: float) -> None:
     with pytest.raises(InputError, match=f"finetune: {field} = "):
@@ -187,4 +199,6 @@ def test_resuming_needs_something_to_resume(note_rnn: Path, tmp_path: Path) -> N
 def test_metrics_are_one_json_object_a_line(note_rnn: Path, tmp_path: Path) -> None:
     out = finetune(tiny(note_rnn, tmp_path / "run", events=512))
     for line in (out / "metrics.jsonl").read_text().splitlines():
-        assert {"updates", "events", "events_per_second", "rule_reward", "log_prior", "kl"} <= json.loads(line).keys()
+        assert {"updates", "events", "events_per_second", "rule_reward", "log_prior", "kl"} <= json.loads(
+            line
+        ).keys()

@@ -123,3 +123,9 @@ def test_a_namesake_from_another_module_does_not_replace_a_rule() -> None:
     namesake = type("InKey", (), {"__qualname__": "InKey", "__module__": "somewhere.else"})
     with pytest.raises(InputError, match="the name is taken"):
         rule("key")(namesake)
+
+
+def test_no_rule_is_called_like_the_sum_of_all_rules() -> None:
+    with pytest.raises(InputError, match=r"rule 'total': .*sum of all rules"):
+        rule("total")(lambda melodies: melodies.events.float())
+    assert "total" not in rule_names()

@@ -1,0 +1,122 @@
+"""Speed of what users wait for, on this machine: medians of several runs.
+
+python scripts/bench.py rules       # scoring 4,096 melodies of 32 events with the magenta book, one thread
+python scripts/bench.py evaluate    # the paper's rows of 100,000 melodies
+python scripts/bench.py compose     # events per second of the shipped Note RNN
+python scripts/bench.py tune        # events per second of tuning, preset quick, and where the time goes
+python scripts/bench.py all
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+import rltuner
+from rltuner.backups import reward
+from rltuner.compose import compose
+from rltuner.eval import evaluate
+from rltuner.learner import Learner
+from rltuner.melody import Melodies
+from rltuner.note_rnn import NoteRNN
+from rltuner.policy import load
+from rltuner.replay import Replay
+from rltuner.rules import load_rulebook
+from rltuner.tuner import tune_round
+
+
+def timed(work: Callable[[], object], runs: int = 5) -> tuple[float, float, float]:
+    """Median, least and most seconds of a call, after one that is not counted."""
+    work()
+    seconds = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds), min(seconds), max(seconds)
+
+
+def report(what: str, seconds: tuple[float, float, float], note: str = "") -> None:
+    median, least, most = seconds
+    print(f"{what:<44} {1e3 * median:9.1f} ms   ({1e3 * least:.1f} to {1e3 * most:.1f})   {note}")
+
+
+def random_melodies(count: int, length: int) -> Melodies:
+    return Melodies(torch.randint(38, (count, length), generator=torch.Generator().manual_seed(0)))
+
+
+def bench_rules() -> None:
+    """Fresh Melodies each time, so that no view is computed beforehand."""
+    torch.set_num_threads(1)
+    book = load_rulebook("magenta")
+    events = random_melodies(4096, 32).events
+    report("rules: 4,096 melodies of 32", timed(lambda: book.score(Melodies(events)), 11), "1 thread")
+    for length in (64, 128, 256, 512):
+        events = random_melodies(256, length).events
+        report(
+            f"rules: 256 melodies of {length}", timed(lambda e=events: book.score(Melodies(e))), "1 thread"
+        )  # type: ignore[misc]
+
+
+def bench_evaluate() -> None:
+    torch.set_num_threads(2)
+    events = random_melodies(100_000, 32).events
+    report("evaluate: 11 rows of 100,000 melodies", timed(lambda: evaluate(Melodies(events)), 3), "2 threads")
+
+
+def bench_compose() -> None:
+    torch.set_num_threads(2)
+    policy = load("note_rnn")
+    for count in (256, 4096):
+        seconds = timed(lambda n=count: policy.compose(n, 32, seed=0))  # type: ignore[misc]
+        report(
+            f"compose: {count:,} melodies of 32",
+            seconds,
+            f"{count * 32 / seconds[0]:,.0f} events/s, 2 threads",
+        )
+
+
+def bench_tune() -> None:
+    """Whole rounds of each algorithm, then the parts of a round."""
+    torch.set_num_threads(2)
+    note_rnn, book = NoteRNN.load("note_rnn"), load_rulebook("magenta")
+    for algo in ("psi", "q", "g"):
+        config = rltuner.preset("quick", algo=algo)
+        learner, replay = Learner(note_rnn, config), Replay(config.replay)
+        generator = torch.Generator().manual_seed(0)
+        events = config.batch_size * config.length
+        tune_round(learner, replay, book, generator, 0)
+        seconds = timed(lambda: tune_round(learner, replay, book, generator, 1))  # noqa: B023
+        learned = (1 + config.replayed) * events / seconds[0]
+        report(
+            f"tune: a round of {algo}",
+            seconds,
+            f"{events / seconds[0]:,.0f} events/s composed, {learned:,.0f} learned",
+        )
+    melodies = compose(learner.policy, config.batch_size, config.length, generator=generator)
+    small = melodies[: config.minibatch_size]
+    rewards = reward(learner.backup, book.score(melodies)["total"], torch.zeros(melodies.events.shape))
+    goals = learner.goals(melodies, rewards)
+    report(
+        "  compose",
+        timed(lambda: compose(learner.policy, config.batch_size, config.length, generator=generator)),
+    )
+    report("  score", timed(lambda: book.score(melodies)))
+    report("  goals", timed(lambda: learner.goals(melodies, rewards)))
+    report("  one gradient step", timed(lambda: learner.learn(small, goals[: config.minibatch_size])))
+
+
+BENCHES = {"rules": bench_rules, "evaluate": bench_evaluate, "compose": bench_compose, "tune": bench_tune}
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or ["all"]
+    unknown = [name for name in wanted if name not in (*BENCHES, "all")]
+    if unknown:
+        sys.exit(f"bench.py: unknown bench {unknown[0]!r}; use one of {', '.join(BENCHES)}, all")
+    for name, bench in BENCHES.items():
+        if name in wanted or "all" in wanted:
+            bench()
