@@ -5,9 +5,11 @@ A mistake of the user's (`InputError`) is one line on standard error and exit co
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -19,9 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            _commands(words), prog="rltuner", description=_DESCRIPTION, args=words, config=_SETTINGS
-        )
+        _parse(words)()
     except InputError as error:
         print(f"rltuner: {error}", file=sys.stderr)
         sys.exit(2)
@@ -33,19 +33,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
 
 
+def _parse(words: list[str]) -> Command:
+    """What the words ask for, ready to run.
+
+    A value that a configuration refuses reaches tyro as a ValueError, which it prints as a box. Its exit is looked
+    through for our own error, so that every mistake in a value is one line; mistakes in the options themselves keep
+    tyro's message, which suggests the nearest option.
+    """
+
+    def parse() -> Command:
+        command: Command = tyro.extras.subcommand_cli_from_dict(
+            _commands(words), prog="rltuner", description=_DESCRIPTION, args=words, config=_SETTINGS
+        )
+        return command
+
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            return parse()
+    except SystemExit as stop:
+        cause = stop.__context__
+        while cause is not None:
+            if isinstance(cause, InputError):
+                raise cause from None
+            cause = cause.__context__
+        if stop.code == 0:  # --help, which went to standard output
+            raise
+    return parse()
+
+
 _DESCRIPTION = "Tune melody RNNs so that they obey music theory and still sound like their data."
+Command = Callable[[], object]
 _SETTINGS = (tyro.conf.OmitArgPrefixes,)
 
 
-def _commands(words: list[str]) -> dict[str, Callable[..., Any]]:
+def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
     """The commands by name. finetune's defaults depend on --preset, --config and --resume in `words`."""
     default = configs.finetune_defaults(words[1:]) if words[:1] == ["finetune"] else configs.FinetuneConfig()
 
-    def finetune(config: configs.FinetuneConfig = default) -> None:
+    def finetune(config: configs.FinetuneConfig = default) -> Command:
         """Tune a Note RNN by Q, Psi or G learning."""
-        from rltuner.tuner import finetune as run
 
-        run(config)
+        def run() -> object:
+            from rltuner.tuner import finetune
+
+            return finetune(config)
+
+        return run
 
     return {
         "finetune": finetune,
@@ -57,47 +90,67 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Any]]:
     }
 
 
-def pretrain(config: configs.PretrainConfig) -> None:
+def pretrain(config: configs.PretrainConfig) -> Command:
     """Train a Note RNN on real tunes."""
-    from rltuner.pretrain import pretrain as run
 
-    run(config)
+    def run() -> object:
+        from rltuner.pretrain import pretrain
+
+        return pretrain(config)
+
+    return run
 
 
-def generate(config: configs.GenerateConfig) -> None:
+def generate(config: configs.GenerateConfig) -> Command:
     """Write melodies of a checkpoint as MIDI files."""
-    from rltuner.generate import generate as run
 
-    run(config)
+    def run() -> object:
+        from rltuner.generate import generate
+
+        return generate(config)
+
+    return run
 
 
-def evaluate(config: configs.EvaluateConfig) -> None:
+def evaluate(config: configs.EvaluateConfig) -> Command:
     """Print the paper's rows for checkpoints, MIDI files and human tunes."""
-    from rltuner.eval.command import run
 
-    run(config)
+    def run() -> object:
+        from rltuner.eval.command import run
+
+        return run(config)
+
+    return run
 
 
-def rules(book: Annotated[str, tyro.conf.Positional] = "magenta") -> None:
+def rules(book: Annotated[str, tyro.conf.Positional] = "magenta") -> Command:
     """Show a rule book: its rules, their weights and parameters.
 
     Args:
         book: A shipped name or a .toml file.
     """
-    from rltuner.rules.show import show
 
-    show(book)
+    def run() -> None:
+        from rltuner.rules.show import show
+
+        show(book)
+
+    return run
 
 
-def info(source: Annotated[str, tyro.conf.Positional]) -> None:
+def info(source: Annotated[str, tyro.conf.Positional]) -> Command:
     """Print a checkpoint's card, shapes and hashes.
 
     Args:
         source: A shipped name, a checkpoint folder or a run folder.
     """
-    from rltuner.info import show
 
-    show(source)
+    def run() -> None:
+        from rltuner.info import show
+
+        show(source)
+
+    return run
 
 
 if __name__ == "__main__":

@@ -49,8 +49,7 @@ class NoteRNN(nn.Module):
             torch.manual_seed(seed)
             sizes = [self.vocabulary.size, *hidden_sizes]
             self.layers = nn.ModuleList(
-                nn.LSTM(size, hidden, batch_first=True)
-                for size, hidden in itertools.pairwise(sizes)
+                nn.LSTM(size, hidden, batch_first=True) for size, hidden in itertools.pairwise(sizes)
             )
             self.output = nn.Linear(sizes[-1], self.vocabulary.size)
         for layer, hidden in zip(self.layers, hidden_sizes, strict=True):

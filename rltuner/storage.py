@@ -113,7 +113,7 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: 
         raise InputError(
             f"{where}: tensors do not fit its configuration (missing {missing}, unexpected {extra})"
         )
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):
         if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
             raise InputError(
                 f"{where}: {name} is {tensor.dtype} {tuple(tensor.shape)}, its configuration says "

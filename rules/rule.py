@@ -85,7 +85,7 @@ def make_rule(name: str, parameters: Mapping[str, Any]) -> Rule:
             raise InputError(f"rule {name!r}: {parameter} = {value!r} is not a finite number")
         values[parameter] = value
     try:
-        made: Rule = definition(**values) if fields else definition
+        made: Rule = definition(**values) if isinstance(definition, type) else definition
     except InputError as error:
         raise InputError(f"rule {name!r}: {error}") from None
     return made
