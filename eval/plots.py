@@ -9,39 +9,47 @@ from typing import Any
 from rltuner.melody import Melodies
 
 _STYLES = ("-", "--", ":", "-.")
-_MARKERS = ("o", "s", "^", "v", "D", "x", "+", "*", "P")
 
 
 def plot_tuning(records: Sequence[dict[str, Any]], c: float, file: Path) -> None:
-    """Rewards by rule and KL against events, from the records of metrics.jsonl; nothing without records."""
+    """How tuning went, from the records of metrics.jsonl; nothing without records.
+
+    On the left what is traded for what, in nats a melody; on the right each rule's weighted reward a melody, on
+    a scale of its own, with its last value.
+    """
     if not records:
         return
     plt = _pyplot()
     events = [record["events"] / 1e6 for record in records]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    series = (
-        ("rules' reward / c", [record["rule_reward"] / c for record in records]),
-        ("KL(π‖p)", [record["kl"] for record in records]),
-        ("J = reward / c − KL", [record["objective"] for record in records]),
-        ("log p", [record["log_prior"] for record in records]),
-    )
-    for (label, values), style in zip(series, _STYLES, strict=True):
-        left.plot(events, values, style, color="black", label=label, linewidth=1.4)
-    left.set(xlabel="events composed (millions)", ylabel="nats per melody", title="What is traded for what")
-    _limit_to_most(left, [v for _, values in series for v in values])
-    left.legend(frameon=False)
-    names = [name for name in records[0] if name.startswith("rule_") and name != "rule_reward"]
-    every = max(1, len(events) // 8)
-    for name, marker in zip(names, _cycle(_MARKERS, len(names)), strict=True):
+    series = {
+        "rules' reward / c": [record["rule_reward"] / c for record in records],
+        "KL(π‖p)": [record["kl"] for record in records],
+        "J = reward / c − KL": [record["objective"] for record in records],
+        "log p": [record["log_prior"] for record in records],
+    }
+    rules = [name for name in records[0] if name.startswith("rule_") and name != "rule_reward"]
+    columns = min(3, len(rules))
+    rows = max(1, -(-len(rules) // 3))
+    figure = plt.figure(figsize=(12, max(4.2, 1.5 * rows)), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.35))
+    axes = left.subplots()
+    for (label, values), style in zip(series.items(), _STYLES, strict=True):
+        axes.plot(events, values, style, color="black", label=label, linewidth=1.4)
+    _limit_to_most(axes, [value for values in series.values() for value in values])
+    axes.set(xlabel="events composed (millions)", ylabel="nats per melody", title="What is traded for what")
+    left.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    axes.grid(alpha=0.25)
+    right.suptitle("Weighted reward per melody, by rule", fontsize=12)
+    for name, panel in zip(
+        rules, right.subplots(rows, columns, sharex=True, squeeze=False).flat, strict=False
+    ):
         values = [record[name] for record in records]
-        right.plot(events, values, marker=marker, markevery=every, markersize=5, linewidth=1, label=name[5:])
-    right.set(
-        xlabel="events composed (millions)", ylabel="weighted reward per melody", title="Reward by rule"
-    )
-    _limit_to_most(right, [record[name] for record in records for name in names])
-    right.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    for axes in (left, right):
-        axes.grid(alpha=0.25)
+        panel.plot(events, values, color="black", linewidth=1.2)
+        _limit_to_most(panel, values)
+        panel.set_title(f"{name[5:]}  {values[-1]:.2f}", fontsize=8, loc="left", pad=3)
+        panel.tick_params(labelsize=7)
+        panel.grid(alpha=0.25)
+    right.supxlabel("events composed (millions)", fontsize=9)
     figure.savefig(file, dpi=120)
     plt.close(figure)
 
@@ -81,10 +89,6 @@ def _limit_to_most(axes: Any, values: list[float]) -> None:
     low, high = ordered[len(ordered) // 50], ordered[-1]
     margin = 0.08 * max(high - low, 1e-6)
     axes.set_ylim(low - margin, high + margin)
-
-
-def _cycle(items: Sequence[str], count: int) -> list[str]:
-    return [items[index % len(items)] for index in range(count)]
 
 
 def _pyplot() -> Any:

@@ -91,7 +91,7 @@ class FinetuneConfig:
     """Rule book: a shipped name or a .toml file."""
     out: Path | None = None
     """Run folder; it must not exist. Default: runs/ALGO-1, runs/ALGO-2, ..."""
-    events: int = 3_000_000
+    events: int = 2_000_000
     """Events composed in all."""
     length: int = 32
     """Events a melody."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 error_console = Console(stderr=True, highlight=False)
 output_console = Console(highlight=False)
@@ -20,21 +20,20 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def progress_bar(title: str, total: int, unit: str) -> Iterator[Callable[[int, str | None], None]]:
+def progress_bar(title: str, total: int) -> Iterator[Callable[[int, str | None], None]]:
     """A progress bar; the value is `advance(done, note)`, where a note of None keeps the last one.
 
     Without a terminal nothing moves: the bar is drawn once, when it is done.
     """
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+        BarColumn(bar_width=12),
+        TaskProgressColumn(),
         TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
     with Progress(*columns, console=error_console) as progress:
-        task = progress.add_task(title, total=total, unit=unit, note="")
+        task = progress.add_task(title, total=total, note="")
 
         def advance(done: int, note: str | None = None) -> None:
             progress.advance(task, done)

@@ -213,7 +213,7 @@ def _parse(
     """Parses the items in their order, in `jobs` processes."""
     jobs = min(jobs or os.cpu_count() or 1, -(-len(items) // CHUNK))
     with (
-        progress_bar("parsing", len(items), "tunes") if progress else nullcontext() as advance,
+        progress_bar("parsing", len(items)) if progress else nullcontext() as advance,
         ExitStack() as stack,
     ):
         vocabularies = [vocabulary] * len(items)

@@ -29,7 +29,7 @@ def generate(config: GenerateConfig) -> list[Path]:
     make_folder(config.out)
     digits = max(4, len(str(config.count)))
     files = [config.out / f"melody-{number:0{digits}}.mid" for number in range(1, config.count + 1)]
-    with progress_bar("writing", len(files), "files") as advance:
+    with progress_bar("writing", len(files)) as advance:
         for index, file in enumerate(files):
             melodies.to_midi(file, index, config.qpm)
             advance(1, None)

@@ -126,7 +126,7 @@ def pretrain(config: PretrainConfig) -> Path:
     windows = Windows(parts["train"], config.window, config.from_start, config.seed, config.device)
     best, best_weights = math.inf, model.state_dict()
     started = time.monotonic()
-    with progress_bar("pretraining", config.updates, "updates") as advance:
+    with progress_bar("pretraining", config.updates) as advance:
         for update in range(config.updates):
             optimiser.param_groups[0]["lr"] = learning_rate_at(update, config)
             inputs, targets = windows.draw(config.batch_size)

@@ -27,7 +27,7 @@ from rltuner.replay import Replay
 from rltuner.rules.book import RuleBook, load_rulebook
 from rltuner.run_folder import RunFolder
 
-PROGRESS = "{events_per_second:,.0f} events/s  rules {rule_reward:.1f}  log p {log_prior:.1f}  KL {kl:.1f}"
+PROGRESS = "{events_per_second:,.0f} events/s  rules {rule_reward:.0f}  log p {log_prior:.0f}  KL {kl:.1f}"
 
 
 def finetune(config: FinetuneConfig) -> Path:
@@ -55,7 +55,7 @@ def finetune(config: FinetuneConfig) -> Path:
     total = rounds_of(config)
     say(f"{config.algo} learning with the {book.name} book from {config.note_rnn}; run folder {folder.path}")
     meter = Meters(config, learner, book)
-    with progress_bar("tuning", total * config.batch_size * config.length, "events") as advance:
+    with progress_bar("tuning", total * config.batch_size * config.length) as advance:
         advance(updates * config.batch_size * config.length, None)
         try:
             while updates < total:
