@@ -6,8 +6,7 @@ Conventions
 * Event classes: 0 is NOTE_OFF (the note ends, silence follows), 1 is NO_EVENT (whatever sounds, or the silence,
   goes on), class c >= 2 is the onset of MIDI pitch ``c - 2 + min_pitch``; with the default vocabulary class 2
   is MIDI 48 and class 14 is middle C (MIDI 60).
-* note_seq numbers the two special events the other way round (-2 no event, -1 note off). They are converted
-  here, by name, and nowhere else.
+* note_seq numbers the two special events the other way round; `rltuner.note_sequences` converts them.
 * Shapes: B melodies, T events, P events of context.
 
 Two event sequences can sound alike (a NOTE_OFF in a silence changes nothing). What is read from MIDI is in the
@@ -17,7 +16,6 @@ Two event sequences can sound alike (a NOTE_OFF in a silence changes nothing). W
 from __future__ import annotations
 
 import itertools
-import math
 import operator
 import os
 from collections.abc import Iterable, Sequence
@@ -310,19 +308,9 @@ class Melodies:
 
     def to_note_sequences(self, qpm: float = 120.0) -> list[Any]:
         """One note_seq `NoteSequence` a melody (unquantised, in seconds)."""
-        note_seq = import_note_seq()
-        offset = self.vocabulary.min_pitch - NUM_SPECIAL_EVENTS
-        special = {NOTE_OFF: note_seq.MELODY_NOTE_OFF, NO_EVENT: note_seq.MELODY_NO_EVENT}
-        sequences = []
-        for row, length in zip(self.events.tolist(), self.lengths.tolist(), strict=True):
-            events = [special.get(event, event + offset) for event in row[:length]]
-            melody = note_seq.Melody(events, steps_per_bar=self.meter.steps_per_bar)
-            sequence = melody.to_sequence(qpm=qpm)
-            sequence.ticks_per_quarter = note_seq.STANDARD_PPQ
-            signature = sequence.time_signatures.add()
-            signature.numerator, signature.denominator = self.meter.time_signature
-            sequences.append(sequence)
-        return sequences
+        from rltuner.note_sequences import to_note_sequences
+
+        return to_note_sequences(self, qpm)
 
     @classmethod
     def from_note_sequences(
@@ -336,18 +324,9 @@ class Melodies:
 
         Raises InputError where a sequence cannot be put on the grid, or a pitch is outside the vocabulary.
         """
-        rows: list[Tensor] = []
-        meters: set[Meter] = set()
-        vocabulary = vocabulary if vocabulary is not None else Vocabulary()
-        for sequence in sequences:
-            for melody, meter in _note_seq_melodies(sequence, polyphonic):
-                rows.append(events_of_note_seq(melody, vocabulary))
-                meters.add(meter)
-        if len(meters) > 1:
-            raise InputError(
-                f"melodies in several metres ({', '.join(sorted(map(str, meters)))}) in one batch"
-            )
-        return cls.from_lists([row.tolist() for row in rows], vocabulary, meters.pop() if meters else None)
+        from rltuner.note_sequences import melodies_in
+
+        return melodies_in(sequences, vocabulary if vocabulary is not None else Vocabulary(), polyphonic)
 
 
 def events_of_notes(notes: Sequence[tuple[int, int, int]], vocabulary: Vocabulary) -> Tensor:
@@ -363,66 +342,6 @@ def events_of_notes(notes: Sequence[tuple[int, int, int]], vocabulary: Vocabular
         if end < next_start:
             events[end] = NOTE_OFF
     return events
-
-
-def events_of_note_seq(melody: Sequence[int], vocabulary: Vocabulary) -> Tensor:
-    """Events [T] of a note_seq Melody (-2 no event, -1 note off, otherwise a MIDI pitch)."""
-    note_seq = import_note_seq()
-    special = {note_seq.MELODY_NOTE_OFF: NOTE_OFF, note_seq.MELODY_NO_EVENT: NO_EVENT}
-    return torch.tensor(
-        [special[e] if e in special else vocabulary.class_of(e) for e in melody], dtype=torch.int64
-    )
-
-
-def _note_seq_melodies(sequence: Any, polyphonic: bool) -> list[tuple[Sequence[int], Meter]]:
-    """Every instrument's melody in a NoteSequence, with its metre; drums are left out."""
-    note_seq = import_note_seq()
-    sequences_lib = note_seq.sequences_lib
-    try:
-        quantized = note_seq.quantize_note_sequence(sequence, steps_per_quarter=STEPS_PER_QUARTER)
-        signature = quantized.time_signatures[0]
-        meter = Meter.from_time_signature(signature.numerator, signature.denominator)
-        melodies: list[tuple[Sequence[int], Meter]] = []
-        for instrument in sorted({note.instrument for note in quantized.notes if not note.is_drum}):
-            melody = note_seq.Melody()
-            melody.from_quantized_sequence(
-                quantized,
-                instrument=instrument,
-                gap_bars=math.inf,  # a long rest does not end the melody
-                ignore_polyphonic_notes=polyphonic,
-            )
-            if len(melody):
-                melodies.append((list(melody), meter))
-    except (
-        sequences_lib.BadTimeSignatureError,
-        sequences_lib.MultipleTempoError,
-        sequences_lib.MultipleTimeSignatureError,
-        sequences_lib.NegativeTimeError,
-        note_seq.PolyphonicMelodyError,
-        note_seq.NonIntegerStepsPerBarError,
-        InputError,
-    ) as error:
-        name = sequence.filename or sequence.id or "NoteSequence"
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{name}: cannot be read as a melody: {reason}") from None
-    return melodies
-
-
-def import_note_seq() -> Any:
-    """note_seq, imported late (over a second) and without its two side effects.
-
-    It warns about a missing ffmpeg, which nothing here uses, and lifts the limit on ticks by which pretty_midi
-    refuses files that would take all memory.
-    """
-    import warnings
-
-    import pretty_midi.pretty_midi as guarded
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*ffmpeg.*")
-        import note_seq
-    guarded.MAX_TICK = min(guarded.MAX_TICK, MAX_TICK)
-    return note_seq
 
 
 def _as_int64(values: Any, name: str) -> Tensor:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from rltuner.bars import FIFTH, MAX_STEPS, REST, Bar, Draft, Sound, UnusableError, check_grid, nearest
-from rltuner.melody import STEPS_PER_QUARTER, Melodies, Vocabulary, import_note_seq
+from rltuner.melody import STEPS_PER_QUARTER, Melodies, Vocabulary
 from rltuner.midi import parse_midi
+from rltuner.note_sequences import import_note_seq
 
 MAX_FILE_BYTES = 10_000_000  # no tune is that long
 
