@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -20,6 +21,9 @@ from rltuner.errors import InputError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads that wait for each other sleep instead of spinning: where another program wants the same cores, spinning
+    # makes tuning twenty times slower. OpenMP reads this when torch is imported, which is later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         _parse(words)()
     except InputError as error:

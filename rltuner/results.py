@@ -21,6 +21,7 @@ from rltuner.run_folder import RunFolder
 from rltuner.storage import write_atomically
 
 SAMPLE_QPM = 100.0
+FEW_DISTINCT = 0.5  # of the Note RNN's share of distinct melodies; below, the policy has collapsed
 
 
 def write_results(
@@ -58,6 +59,11 @@ def write_results(
         output_console.print(
             "distinct melodies: " + ", ".join(f"{n} {share:.2%}" for n, share in distinct.items())
         )
+        if distinct[after_name] < FEW_DISTINCT * distinct[before_name]:
+            say(
+                "the policy settled on few melodies, so its rows say little; "
+                "stop earlier (--events), count the rules less (--c higher) or look less far ahead (--gamma lower)"
+            )
     output_console.print(f"policy   {folder.policy}  (SHA-256 {digest[:16]})", soft_wrap=True)
     output_console.print(f"report   {folder.report}, {folder.plots}/*.png", soft_wrap=True)
     if samples:
