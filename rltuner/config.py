@@ -98,7 +98,7 @@ class FinetuneConfig:
     c: float = 2.0
     """The rules' reward is divided by c: the lower, the more the rules count against the data. Paper: 0.5."""
     gamma: float = 1.0
-    """Discount a step. With 1 the optimum is known: pi* = p exp(sum of r / c). Paper: 0.5."""
+    """Discount a step. With 1 the optimum is known: pi* = p exp(sum of r / c). Paper: 0.5. Q: 0.9."""
     trace: float = 0.6
     """Lambda of the multi-step backup: 0 looks one step ahead (the paper), 1 to the end of the melody."""
     batch_size: int = 256
@@ -252,18 +252,28 @@ PRESETS: dict[str, dict[str, object]] = {
 }
 
 
+# Q has no entropy term: looking ahead without discount it settles on few melodies (docs/algorithms.md, "Collapse").
+Q_GAMMA = 0.9
+
+
 def preset(name: PresetName, **fields: object) -> FinetuneConfig:
-    """The preset's configuration of finetune, with some fields changed."""
+    """The preset's configuration of finetune, with some fields changed.
+
+    Raises InputError for an unknown preset or a value out of range. Of gamma, quick and best take 0.9 for Q.
+    """
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
-    return dataclasses.replace(FinetuneConfig(preset=name), **{**PRESETS[name], **fields})  # type: ignore[arg-type]
+    values = {**PRESETS[name], **fields}
+    if fields.get("algo") == "q":
+        values.setdefault("gamma", Q_GAMMA)
+    return dataclasses.replace(FinetuneConfig(preset=name), **values)  # type: ignore[arg-type]
 
 
 def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
     """What finetune's flags default to, given the whole command line: --resume, --config and --preset decide."""
     found: dict[str, str] = {}
     for word, following in zip(words, [*words[1:], ""], strict=True):
-        for flag in ("--resume", "--config", "--preset"):
+        for flag in ("--resume", "--config", "--preset", "--algo"):
             if word == flag:
                 found[flag] = following
             elif word.startswith(f"{flag}="):
@@ -273,8 +283,10 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
         return dataclasses.replace(read_config(folder / "config.toml"), out=folder)
     if "--config" in found:
         return read_config(Path(found["--config"]))
-    name = found.get("--preset", "quick")
-    return preset(name) if name in PRESETS else FinetuneConfig()  # type: ignore[arg-type]
+    name, algo = found.get("--preset", "quick"), found.get("--algo", "psi")
+    if name not in PRESETS or algo not in get_args(Algorithm):
+        return FinetuneConfig()  # the parser names the wrong one
+    return preset(name, algo=algo)  # type: ignore[arg-type]
 
 
 _NOT_STORED = ("config", "resume", "out")

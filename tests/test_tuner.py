@@ -187,6 +187,12 @@ def test_the_paper_preset_has_the_papers_values() -> None:
     assert (config.trace, config.epsilon, config.epsilon_end, config.greedy) == (0.0, 1.0, 0.1, True)
 
 
+def test_q_looks_less_far_ahead_unless_told_otherwise() -> None:
+    assert finetune_defaults(["--algo", "q"]).gamma == preset("quick", algo="q").gamma == 0.9
+    assert finetune_defaults(["--algo", "g"]).gamma == preset("quick").gamma == 1.0
+    assert preset("best", algo="q", gamma=1.0).gamma == 1.0
+
+
 def test_resuming_needs_something_to_resume(note_rnn: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"config\.toml"):
         finetune_defaults(["--resume", str(tmp_path)])
