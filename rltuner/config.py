@@ -24,9 +24,9 @@ PresetName = Literal["quick", "best", "paper"]
 
 
 def check(where: str, name: str, value: float, low: float, high: float = math.inf) -> None:
-    """InputError unless low <= value <= high (and value is a number)."""
-    if not low <= value <= high or math.isnan(value):
-        bounds = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
+    """InputError unless value is a finite number and low <= value <= high."""
+    if not low <= value <= high or not math.isfinite(value):
+        bounds = f"a finite number, at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
         raise InputError(f"{where}: {name} = {value!r} must be {bounds}")
 
 

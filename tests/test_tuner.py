@@ -149,6 +149,7 @@ def test_a_reward_that_is_not_finite_stops_the_run_with_its_name(note_rnn: Path,
         ("length", 0),
         ("temperature", 0.0),
         ("c", float("nan")),
+        ("clip", float("inf")),
     ],
 )
 def test_a_value_out_of_range_is_named(field: str, value: float) -> None:
@@ -171,7 +172,7 @@ def test_a_stored_configuration_is_read_back(name: str, tmp_path: Path) -> None:
         ("events = 1.5", "events = 1.5 must be of type int"),
         ("algo = 'sarsa'", "algo = 'sarsa' must be one of q, psi, g"),
         ("gamma = ", "not a TOML file"),
-        ("c = -1", "c = -1.0 must be at least"),
+        ("c = -1", "c = -1.0 must be a finite number, at least"),
     ],
 )
 def test_a_wrong_configuration_file_is_named(text: str, named: str, tmp_path: Path) -> None:
