@@ -10,6 +10,7 @@ import torch
 
 from rltuner.config import EvaluateConfig
 from rltuner.console import output_console, say
+from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.eval.paper import PUBLISHED, evaluate
 from rltuner.eval.table import terminal_table
@@ -24,10 +25,11 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     """
     torch.set_num_threads(config.threads)
     Key.parse(config.key)
+    usable_device(config.device)
     if not config.sources:
         raise InputError("evaluate: name at least one source, such as: rltuner evaluate note_rnn")
-    if config.json is not None and not config.json.parent.is_dir():
-        raise InputError(f"{config.json}: the folder {config.json.parent} does not exist")
+    if config.json is not None and (config.json.is_dir() or not config.json.parent.is_dir()):
+        raise InputError(f"{config.json}: not a file name in a folder that exists")
     results: dict[str, dict[str, Any]] = {}
     for source in config.sources:
         started = time.monotonic()
@@ -59,7 +61,8 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     columns = {source: result["rows"] for source, result in results.items()}
     if config.paper:
         columns |= PUBLISHED
-    output_console.print(terminal_table(columns, f"The RL Tuner paper's rows, key of {config.key}"))
+    output_console.print("\n" + f"The RL Tuner paper's rows, key of {config.key}")
+    output_console.print(terminal_table(columns))
     report = {
         "key": config.key,
         "length": config.length,

@@ -31,9 +31,9 @@ def direction(row: str) -> str:
     return "↓" if row in _SMALLER_IS_BETTER else "↑"
 
 
-def terminal_table(columns: Columns, title: str) -> Table:
+def terminal_table(columns: Columns) -> Table:
     """One line a row of the paper, one column a source; 6 sources fit into 80 characters."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("", no_wrap=True)
     for name in columns:

@@ -78,7 +78,7 @@ def primer_contexts(
     if isinstance(primer, Tensor):
         if primer.ndim != 2 or primer.shape[0] != count:
             raise InputError(f"primer: contexts of shape {tuple(primer.shape)}; expected [{count}, P]")
-        return primer
+        return Melodies(torch.empty((count, 0), dtype=torch.int64), None, primer, policy.vocabulary).context
     name = os.fspath(primer)
     if name == "none":
         return torch.empty((count, 0), dtype=torch.int64)

@@ -30,6 +30,16 @@ def check(where: str, name: str, value: float, low: float, high: float = math.in
         raise InputError(f"{where}: {name} = {value!r} must be {bounds}")
 
 
+def tidy(config: object) -> None:
+    """Turns text into paths where a field is a path; InputError where a whole number is something else."""
+    for name, kind in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if kind in (Path, Path | None) and isinstance(value, str):
+            object.__setattr__(config, name, Path(value))
+        if kind is int and type(value) is not int:
+            raise InputError(f"{name} = {value!r} must be a whole number")
+
+
 @dataclass(frozen=True)
 class PretrainConfig:
     """Train a Note RNN on real tunes."""
@@ -65,6 +75,7 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         where = "pretrain"
+        tidy(self)
         for name in ("updates", "batch_size", "window", "validate_every", "threads"):
             check(where, name, getattr(self, name), 1)
         check(where, "from_start", self.from_start, 0, 1)
@@ -84,7 +95,8 @@ class FinetuneConfig:
     algo: Algorithm = "psi"
     """Q, Psi or G learning."""
     preset: PresetName = "quick"
-    """Sets the defaults of all that follows: quick (minutes), best (made the shipped policies), paper."""
+    """Sets the defaults of all that follows: quick (minutes), best (five times as long), paper.
+    In Python, rltuner.preset() applies it."""
     note_rnn: str = "note_rnn"
     """The Note RNN to start from: a shipped name or a checkpoint folder."""
     rules: str = "magenta"
@@ -144,6 +156,7 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         where = "finetune"
+        tidy(self)
         for name in ("events", "length", "batch_size", "minibatch_size", "threads", "checkpoint_every"):
             check(where, name, getattr(self, name), 1)
         for name in ("replay", "samples", "evaluate"):
@@ -187,6 +200,7 @@ class GenerateConfig:
 
     def __post_init__(self) -> None:
         where = "generate"
+        tidy(self)
         for name in ("count", "length", "threads"):
             check(where, name, getattr(self, name), 1)
         if self.bars is not None:
@@ -224,6 +238,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         where = "evaluate"
+        tidy(self)
         for name in ("count", "length", "threads"):
             check(where, name, getattr(self, name), 1)
         check(where, "temperature", self.temperature, 0)
@@ -278,6 +293,8 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
                 found[flag] = following
             elif word.startswith(f"{flag}="):
                 found[flag] = word.partition("=")[2]
+    if "--config" in found and "--preset" in found:
+        raise InputError("--config and --preset both set the defaults; give one of them")
     if "--resume" in found:
         folder = Path(found["--resume"])
         return dataclasses.replace(read_config(folder / "config.toml"), out=folder)
@@ -290,6 +307,28 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
 
 
 _NOT_STORED = ("config", "resume", "out")
+RESUMABLE = ("events", "samples", "evaluate", "checkpoint_every", "threads", "device")
+"""What may be changed when a run is resumed; the rest is the run's own."""
+
+
+def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
+    """The stored configuration of the run in `config.resume`, with the changes that a resumed run allows.
+
+    A `config` with nothing but `resume` set asks for no change. Raises InputError for a change of anything else.
+    """
+    folder = config.resume
+    assert folder is not None
+    stored = dataclasses.replace(read_config(folder / "config.toml"), out=folder, resume=folder)
+    if config == FinetuneConfig(resume=folder):
+        return stored
+    for field in dataclasses.fields(config):
+        wanted, own = getattr(config, field.name), getattr(stored, field.name)
+        if field.name not in (*_NOT_STORED, *RESUMABLE) and wanted != own:
+            raise InputError(
+                f"{folder}: the run has {field.name} = {own!r}, not {wanted!r}; only {', '.join(RESUMABLE)} can be "
+                "changed in a run that goes on"
+            )
+    return dataclasses.replace(stored, **{name: getattr(config, name) for name in RESUMABLE})
 
 
 def write_config(config: FinetuneConfig) -> str:

@@ -10,6 +10,7 @@ import torch
 from rltuner import __version__
 from rltuner.config import GenerateConfig
 from rltuner.console import progress_bar, say
+from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.policy import load
 from rltuner.storage import CONFIG, find_checkpoint, write_atomically
@@ -21,7 +22,7 @@ def generate(config: GenerateConfig) -> list[Path]:
     Raises InputError for a source or primer that cannot be used, or a folder that holds MIDI files already.
     """
     torch.set_num_threads(config.threads)
-    policy = load(config.source).to(config.device)
+    policy = load(config.source).to(usable_device(config.device))
     length = config.length if config.bars is None else config.bars * policy.meter.steps_per_bar
     melodies = policy.compose(
         config.count, length, primer=config.primer, seed=config.seed, temperature=config.temperature

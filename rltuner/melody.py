@@ -319,7 +319,8 @@ class Melodies:
         """Melodies of note_seq `NoteSequence`s: note_seq's own extraction, one melody an instrument.
 
         Args:
-          sequences: unquantised NoteSequences, all in one metre (note_seq starts each melody at a bar line).
+          sequences: unquantised NoteSequences, all in one metre. note_seq starts each melody
+            at the bar of its first note, and finds none in silence: such a sequence gives no row.
           polyphonic: where True, of notes that start together the highest is taken; else they are an InputError.
 
         Raises InputError where a sequence cannot be put on the grid, or a pitch is outside the vocabulary.

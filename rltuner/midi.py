@@ -1,4 +1,4 @@
-"""Notes on the sixteenth grid <-> MIDI files, through pretty_midi.
+"""Notes on the sixteenth grid <-> MIDI files: written by mido, read by pretty_midi.
 
 A note is (MIDI pitch, first step, step after the last); a step is a sixteenth. Files are read by ticks, not by
 seconds, so that tempo changes and rounding of the tempo to microseconds cannot move a note.
@@ -37,22 +37,31 @@ def write_midi(
 
     Raises InputError where the tempo or the metre is out of range or the file cannot be written.
     """
-    import pretty_midi
+    import mido
 
     if not (math.isfinite(qpm) and MIN_QPM <= qpm <= MAX_QPM):
         raise InputError(f"qpm={qpm}: the tempo must lie in [{MIN_QPM:g}, {MAX_QPM:g}] quarters a minute")
-    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_STEP * STEPS_PER_QUARTER, initial_tempo=qpm)
     numerator, denominator = meter.time_signature
     if numerator > MAX_NUMERATOR:
         raise InputError(f"metre {meter}: MIDI holds at most {MAX_NUMERATOR} beats a bar")
-    midi.time_signature_changes.append(pretty_midi.TimeSignature(numerator, denominator, 0.0))
-    instrument = pretty_midi.Instrument(program=program, name="melody")
-    for pitch, start, end in notes:
-        begins, ends = (midi.tick_to_time(step * TICKS_PER_STEP) for step in (start, end))
-        instrument.notes.append(pretty_midi.Note(VELOCITY, pitch, begins, ends))
-    midi.instruments.append(instrument)
+    # At one step a note ends before the next begins: False sorts before True.
+    changes = sorted(
+        [(end, False, pitch) for pitch, _, end in notes] + [(t, True, pitch) for pitch, t, _ in notes]
+    )
+    track = mido.MidiTrack()
+    track.append(mido.MetaMessage("track_name", name="melody"))
+    track.append(mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(qpm)))
+    track.append(mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator))
+    track.append(mido.Message("program_change", program=program))
+    now = 0
+    for step, begins, pitch in changes:
+        kind = "note_on" if begins else "note_off"
+        wait = (step - now) * TICKS_PER_STEP
+        track.append(mido.Message(kind, note=pitch, velocity=VELOCITY if begins else 0, time=wait))
+        now = step
+    file = mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_STEP * STEPS_PER_QUARTER, tracks=[track])
     try:
-        midi.write(os.fspath(path))
+        file.save(os.fspath(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
 
@@ -109,7 +118,7 @@ def parse_midi(path: str | os.PathLike[str]) -> Any:
     guarded.MAX_TICK = min(guarded.MAX_TICK, MAX_TICK)
     file = Path(path)
     if not file.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: no such file" if not file.exists() else f"{path}: not a file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -109,7 +109,7 @@ class Policy(nn.Module):
 
         return compose(self, count, length, primer=primer, seed=seed, temperature=temperature)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def log_prob(self, melodies: Melodies) -> Tensor:
         """log pi(event | context, past) at temperature 1, float32 [B, T]; 0 on padding.
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rltuner import __version__
 from rltuner.config import PretrainConfig
 from rltuner.corpus import Corpus, load_corpus, split_tunes
+from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.note_rnn import NoteRNN
 from rltuner.storage import write_atomically
@@ -112,6 +113,11 @@ def pretrain(config: PretrainConfig) -> Path:
 
     if config.out.exists():
         raise InputError(f"{config.out}: exists already; give another --out")
+    try:  # now, not after the training
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{config.out}: cannot be made ({error.strerror})") from None
+    device = usable_device(config.device)
     torch.set_num_threads(config.threads)
     corpus = load_corpus(config.corpus, jobs=config.jobs or None)
     parts = split_tunes(corpus.tunes, config.seed)
@@ -120,7 +126,6 @@ def pretrain(config: PretrainConfig) -> Path:
         if not tunes:
             raise InputError(f"corpus {config.corpus}: no tune left for the {part} part; give more tunes")
 
-    device = torch.device(config.device)
     model = NoteRNN(hidden_sizes=config.hidden_sizes, seed=config.seed).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
     windows = Windows(parts["train"], config.window, config.from_start, config.seed, config.device)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import shlex
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from rltuner.config import FinetuneConfig
 from rltuner.console import output_console, say
 from rltuner.eval.paper import evaluate
 from rltuner.eval.plots import plot_piano_rolls, plot_tuning
-from rltuner.eval.table import Columns, markdown_table, terminal_table
+from rltuner.eval.table import markdown_table, terminal_table
 from rltuner.note_rnn import NoteRNN
+from rltuner.objective import Objective, measure
 from rltuner.policy import Policy
 from rltuner.rules.book import RuleBook
 from rltuner.run_folder import RunFolder
@@ -22,6 +24,35 @@ from rltuner.storage import write_atomically
 
 SAMPLE_QPM = 100.0
 FEW_DISTINCT = 0.5  # of the Note RNN's share of distinct melodies; below, the policy has collapsed
+
+
+@dataclass
+class Findings:
+    """What the texts tell: figures of melodies composed after tuning, and of tuning itself."""
+
+    columns: dict[str, dict[str, float]] = field(default_factory=dict)
+    """The paper's rows, before and after; empty where the configuration asks for no evaluation."""
+    distinct: dict[str, float] = field(default_factory=dict)
+    """Share of distinct melodies, by the same names."""
+    objective: Objective | None = None
+    """Of the tuned policy, from the same melodies."""
+    records: list[dict[str, Any]] = field(default_factory=list)
+    """metrics.jsonl."""
+
+
+def find(
+    folder: RunFolder, config: FinetuneConfig, book: RuleBook, note_rnn: NoteRNN, policy: Policy
+) -> Findings:
+    """Composes `config.evaluate` melodies before and after, and judges them."""
+    findings = Findings(records=folder.records())
+    if config.evaluate:
+        composers = {config.note_rnn: Policy("note_rnn", note_rnn), f"tuned ({config.algo})": policy}
+        for name, composer in composers.items():
+            melodies = compose(composer, config.evaluate, config.length, seed=config.seed)
+            findings.columns[name] = evaluate(melodies, key=book.key)
+            findings.distinct[name] = len(melodies.events.unique(dim=0)) / len(melodies)
+        findings.objective = measure(policy, note_rnn.to(config.device), melodies, book, config.c)
+    return findings
 
 
 def write_results(
@@ -32,34 +63,23 @@ def write_results(
         folder.policy, made_by=f"rltuner {__version__}", finetune=plain(config), rules=dict(book.table)
     )
     samples = write_samples(folder.samples, policy, config)
-    before_name, after_name = config.note_rnn, f"tuned ({config.algo})"
-    columns: dict[str, dict[str, float]] = {}
-    distinct: dict[str, float] = {}
-    if config.evaluate:
-        for name, composer in ((before_name, Policy("note_rnn", note_rnn)), (after_name, policy)):
-            melodies = compose(composer, config.evaluate, config.length, seed=config.seed)
-            columns[name] = evaluate(melodies, key=book.key)
-            distinct[name] = len(melodies.events.unique(dim=0)) / len(melodies)
-    records = folder.records()
+    findings = find(folder, config, book, note_rnn, policy)
     folder.plots.mkdir(exist_ok=True)
-    plot_tuning(records, config.c, folder.plots / "tuning.png")
+    plot_tuning(findings.records, config.c, folder.plots / "tuning.png")
     rolls = compose(policy, 12, config.length, seed=config.seed)
-    plot_piano_rolls(
-        rolls, folder.plots / "piano_rolls.png", title=f"12 melodies of the tuned policy ({config.algo})"
-    )
-    report = report_text(config, book, records, columns, distinct, digest, samples)
-    write_atomically(folder.report, report.encode())
-    write_atomically(
-        folder.policy / "README.md", card_text(config, book, records, columns, distinct).encode()
-    )
+    title = f"12 melodies of the tuned policy ({config.algo})"
+    plot_piano_rolls(rolls, folder.plots / "piano_rolls.png", title)
+    write_atomically(folder.report, report_text(config, book, findings, digest, samples).encode())
+    write_atomically(folder.policy / "README.md", card_text(config, book, findings).encode())
 
-    if columns:
-        title = f"The RL Tuner paper's rows, {config.evaluate:,} melodies of {config.length} events each"
-        output_console.print(terminal_table(columns, title))
+    if findings.columns:
         output_console.print(
-            "distinct melodies: " + ", ".join(f"{n} {share:.2%}" for n, share in distinct.items())
+            f"\nThe RL Tuner paper's rows, {config.evaluate:,} melodies of {config.length} events each"
         )
-        if distinct[after_name] < FEW_DISTINCT * distinct[before_name]:
+        output_console.print(terminal_table(findings.columns))
+        before, after = findings.distinct.values()
+        output_console.print(f"distinct melodies: {before:.2%} before, {after:.2%} after")
+        if after < FEW_DISTINCT * before:
             say(
                 "the policy settled on few melodies, so its rows say little; "
                 "stop earlier (--events), count the rules less (--c higher) or look less far ahead (--gamma lower)"
@@ -68,7 +88,8 @@ def write_results(
     output_console.print(f"report   {folder.report}, {folder.plots}/*.png", soft_wrap=True)
     if samples:
         output_console.print(f"samples  {samples[0]} … {samples[-1].name}", soft_wrap=True)
-    say(f"listen, or go on: rltuner evaluate {folder.policy} --paper; rltuner generate {folder.policy}")
+    quoted = shlex.quote(str(folder.policy))
+    say(f"listen, or go on: rltuner evaluate {quoted} --paper; rltuner generate {quoted}")
 
 
 def plain(config: FinetuneConfig) -> dict[str, Any]:
@@ -89,66 +110,53 @@ def write_samples(folder: Path, policy: Policy, config: FinetuneConfig) -> list[
     return files
 
 
-def figures_text(
-    records: list[dict[str, Any]], config: FinetuneConfig, columns: Columns, distinct: dict[str, float]
-) -> str:
-    """The table and the last figures of tuning, as Markdown."""
+def figures_text(config: FinetuneConfig, findings: Findings) -> str:
+    """The table, the objective and the speed, as Markdown."""
     text = ""
-    if columns:
-        shares = ", ".join(f"{name} {share:.2%}" for name, share in distinct.items())
+    if findings.columns:
+        shares = ", ".join(f"{name} {share:.2%}" for name, share in findings.distinct.items())
         text += (
             f"{config.evaluate:,} melodies of {config.length} events from random-note primers, seed {config.seed}.\n\n"
-            f"{markdown_table(columns)}\nDistinct melodies: {shares}.\n"
+            f"{markdown_table(findings.columns)}\nDistinct melodies: {shares}.\n"
         )
-    if records:
-        last = records[-1]
-        speed = sum(record["events_per_second"] for record in records) / len(records)
+    if findings.objective is not None:
+        found = findings.objective
         text += (
-            "\nAt the end of tuning, means per melody: "
-            f"rules' reward {last['rule_reward']:.2f}, log p under the Note RNN {last['log_prior']:.2f} nats, "
-            f"KL(π‖p) {last['kl']:.2f} nats, J = E[Σ r/c] − KL = {last['objective']:.2f} nats. "
-            f"{last['events']:,} events at {speed:,.0f} events/s.\n"
+            "\nMeans per melody of the tuned policy, from the same melodies: "
+            f"rules' reward {found.rule_reward:.2f}, log p under the Note RNN {found.log_prior:.2f} nats, "
+            f"KL(π‖p) {found.kl:.2f} nats, J = E[Σ r/c] − KL = {found.objective:.2f} nats.\n"
         )
+    if findings.records:
+        speed = sum(record["events_per_second"] for record in findings.records) / len(findings.records)
+        text += f"\nTuned on {findings.records[-1]['events']:,} events at {speed:,.0f} events/s.\n"
     return text
 
 
-def card_text(
-    config: FinetuneConfig,
-    book: RuleBook,
-    records: list[dict[str, Any]],
-    columns: Columns,
-    distinct: dict[str, float],
-) -> str:
+def card_text(config: FinetuneConfig, book: RuleBook, findings: Findings) -> str:
     """The model card of a tuned policy."""
     return (
         f"# A policy tuned by {config.algo} learning\n\n"
         f"Started from the Note RNN `{config.note_rnn}`, tuned with the rule book `{book.name}` "
         f"(SHA-256 {book.digest[:16]}) at c = {config.c:g}, γ = {config.gamma:g}, seed {config.seed}, "
         f"by rltuner {__version__}. The whole configuration is in config.json.\n\n"
-        + figures_text(records, config, columns, distinct)
+        + figures_text(config, findings)
     )
 
 
 def report_text(
-    config: FinetuneConfig,
-    book: RuleBook,
-    records: list[dict[str, Any]],
-    columns: Columns,
-    distinct: dict[str, float],
-    digest: str,
-    samples: list[Path],
+    config: FinetuneConfig, book: RuleBook, findings: Findings, digest: str, samples: list[Path]
 ) -> str:
     """report.md: table, plots, rewards by rule, configuration."""
     rules = ""
-    if records:
-        first, last = records[0], records[-1]
+    if findings.records:
+        first, last = findings.records[0], findings.records[-1]
         rows = [
             f"| {name} | {first[f'rule_{name}']:.2f} | {last[f'rule_{name}']:.2f} |" for name in book.rules
         ]
         rules = "\n".join(["| rule | first record | last record |", "|---|---:|---:|", *rows]) + "\n"
     return f"""# Tuning with {config.algo} learning
 
-{figures_text(records, config, columns, distinct)}
+{figures_text(config, findings)}
 ## Rewards
 
 Weighted reward per melody, before division by c.

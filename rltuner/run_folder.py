@@ -28,6 +28,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.toml"
+        self.rules = path / "rules.json"
         self.metrics = path / "metrics.jsonl"
         self.checkpoint = path / "checkpoint" / STATE
         self.policy = path / "policy"
@@ -47,7 +48,7 @@ class RunFolder:
             raise InputError(f"{path}: cannot be made ({error.strerror})") from None
         folder = cls(path)
         write_atomically(folder.config, write_config(config).encode())
-        write_atomically(path / "rules.json", (json.dumps(dict(book.table), indent=2) + "\n").encode())
+        write_atomically(folder.rules, (json.dumps(dict(book.table), indent=2) + "\n").encode())
         return folder
 
     def log(self, record: dict[str, Any]) -> None:
@@ -56,10 +57,32 @@ class RunFolder:
             file.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
-        """All records of metrics.jsonl."""
+        """All records of metrics.jsonl; a last line that a crash cut short is left out."""
         if not self.metrics.is_file():
             return []
-        return [json.loads(line) for line in self.metrics.read_text(encoding="utf-8").splitlines()]
+        lines = self.metrics.read_text(encoding="utf-8").splitlines()
+        records = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                if number < len(lines):
+                    raise InputError(f"{self.metrics}: line {number} is not a record") from None
+        return records
+
+    def check_book(self, book: RuleBook) -> None:
+        """InputError where the book is not the one that the run began with."""
+        try:
+            stored = json.loads(self.rules.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise InputError(
+                f"{self.rules}: cannot be read; nothing says which rules the run began with"
+            ) from None
+        if {**stored, "description": ""} != {**book.table, "description": ""}:
+            raise InputError(
+                f"{self.path}: the rule book {book.name} is no longer the one that the run began with ({self.rules}); "
+                "put it back, or start a new run"
+            )
 
     def save(self, learner: Learner, replay: Replay, generator: torch.Generator, updates: int) -> None:
         """Writes the resumable checkpoint."""

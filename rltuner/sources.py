@@ -38,7 +38,12 @@ def melodies_of(
     if source == "human":
         from rltuner.tunes import human_tunes, windows
 
-        return windows(human_tunes(), length)
+        found = windows(human_tunes(), length)
+        if not len(found):
+            raise InputError(
+                f"human: no test tune in 4/4 is as long as {length} events; use a shorter --length"
+            )
+        return found
     if path.is_file():
         return Melodies.from_midi(path)
     if source not in shipped_checkpoints() and path.is_dir():
