@@ -21,6 +21,9 @@ from rltuner.errors import InputError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Ψ or → gets a question mark
     # Threads that wait for each other sleep instead of spinning: where another program wants the same cores, spinning
     # makes tuning twenty times slower. OpenMP reads this when torch is imported, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -40,29 +43,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parse(words: list[str]) -> Command:
     """What the words ask for, ready to run.
 
-    A value that a configuration refuses reaches tyro as a ValueError, which it prints as a box. Its exit is looked
-    through for our own error, so that every mistake in a value is one line; mistakes in the options themselves keep
-    tyro's message, which suggests the nearest option.
+    Raises InputError, in one line, for options that cannot be parsed: tyro prints a box, from which the sentence is
+    taken, and exits. A value that a configuration refuses reaches tyro as a ValueError, so it is looked for behind the
+    exit. --help goes to standard output and ends here.
     """
-
-    def parse() -> Command:
-        command: Command = tyro.extras.subcommand_cli_from_dict(
-            _commands(words), prog="rltuner", description=_DESCRIPTION, args=words, config=_SETTINGS
-        )
-        return command
-
+    box = io.StringIO()
     try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            return parse()
+        with contextlib.redirect_stderr(box):
+            command: Command = tyro.extras.subcommand_cli_from_dict(
+                _commands(words), prog="rltuner", description=_DESCRIPTION, args=words, config=_SETTINGS
+            )
     except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
         cause = stop.__context__
         while cause is not None:
             if isinstance(cause, InputError):
                 raise cause from None
             cause = cause.__context__
-        if stop.code == 0:  # --help, which went to standard output
-            raise
-    return parse()
+        raise InputError(_sentence(box.getvalue(), words)) from None
+    return command
+
+
+def _sentence(box: str, words: list[str]) -> str:
+    """The first paragraph of a message that tyro drew as a box, the option it suggests, and where to read on.
+
+    The box has a title line, then paragraphs between rules; how its lines are drawn depends on the terminal.
+    """
+    paragraphs: list[list[str]] = [[]]
+    for line in box.splitlines()[1:]:
+        text = line.strip("│|╰╯╭╮ ")
+        if text.strip("─-"):
+            paragraphs[-1].append(text)
+        else:
+            paragraphs.append([])
+    filled = [paragraph for paragraph in paragraphs if paragraph] or [["the options cannot be parsed"]]
+    sentence = " ".join(filled[0]).rstrip(".")
+    if len(filled) > 1 and filled[1][0] == "Perhaps you meant:":
+        sentence += f"; did you mean {filled[1][1].split()[0]}?"
+    command = words[0] if words and words[0] in _commands([]) else ""
+    return f"{sentence}; see: {' '.join(filter(None, ['rltuner', command, '--help']))}"
 
 
 _DESCRIPTION = "Tune melody RNNs so that they obey music theory and still sound like their data."

@@ -83,15 +83,25 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["finetune", "--algo", "sarsa"], ["finetune", "--gama", "1"], ["compose"]]
+    ("arguments", "named"),
+    [
+        (["finetune", "--algo", "sarsa"], "'sarsa'"),
+        (["finetune", "--gama", "1"], "did you mean --gamma?"),
+        (["finetune", "--events", "many"], "many"),
+        (["finetune", "--device", "abacus"], "abacus"),
+        (["finetune", "--config", "x.toml", "--preset", "paper"], "--config and --preset"),
+        (["compose"], "compose"),
+        ([], "finetune"),
+    ],
 )
-def test_an_unknown_option_is_named_without_a_traceback(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+def test_an_option_that_cannot_be_parsed_is_one_line_too(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2
-    printed = "".join(capsys.readouterr())
-    assert arguments[1 if len(arguments) > 1 else 0].strip("-") in printed
-    assert "Traceback" not in printed
+    error = capsys.readouterr().err
+    assert named in error
+    assert error.startswith("rltuner: ")
+    assert error.count("\n") == 1
 
 
 def test_generated_files_are_the_melodies_of_the_manifest(note_rnn: Path, tmp_path: Path) -> None:

@@ -1,20 +1,29 @@
 """Tuning runs: what they leave behind, how they continue, and what they refuse."""
 
+import copy
 import dataclasses
 import json
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from rltuner.compose import compose
 from rltuner.config import FinetuneConfig, finetune_defaults, preset, read_config, write_config
 from rltuner.errors import InputError
+from rltuner.learner import Learner
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
+from rltuner.objective import measure
 from rltuner.policy import load
+from rltuner.replay import Replay
+from rltuner.rules import load_rulebook
 from rltuner.rules.rule import rule
 from rltuner.run_folder import RunFolder
-from rltuner.tuner import finetune, rounds_of
+from rltuner.tuner import finetune, rounds_of, tune_round
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +75,24 @@ def test_a_run_folder_holds_everything(algo: str, note_rnn: Path, tmp_path: Path
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     algo: str, note_rnn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Ctrl-C in the middle of a round's gradient steps, far from any record or checkpoint."""
     whole = finetune(tiny(note_rnn, tmp_path / "whole", algo=algo, epsilon=0.3))
-    log = RunFolder.log
+    learn, steps = Learner.learn, 0
 
-    def stop_at_the_first_record(folder: RunFolder, record: dict[str, float]) -> None:
-        log(folder, record)
-        raise KeyboardInterrupt
+    def interrupted_once(learner: Learner, melodies: Melodies, goals: torch.Tensor) -> float:
+        nonlocal steps
+        steps += 1
+        if steps == 22:
+            os.kill(os.getpid(), signal.SIGINT)
+        return learn(learner, melodies, goals)
 
-    monkeypatch.setattr(RunFolder, "log", stop_at_the_first_record)
+    monkeypatch.setattr(Learner, "learn", interrupted_once)
     part = tmp_path / "part"
     with pytest.raises(KeyboardInterrupt):
         finetune(tiny(note_rnn, part, algo=algo, epsilon=0.3))
-    monkeypatch.undo()
-    finetune(dataclasses.replace(finetune_defaults(["--resume", str(part)]), resume=part))
+    assert not (part / "policy").exists()
+    (part / "metrics.jsonl").open("a").write('{"updates": 12, "ev')  # a line that a crash cut short
+    finetune(FinetuneConfig(resume=part))
     model = "policy/model.safetensors"
     assert (part / model).read_bytes() == (whole / model).read_bytes()
 
@@ -86,6 +100,83 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
         return [{**record, "events_per_second": 0} for record in RunFolder(folder).records()]
 
     assert figures(part) == figures(whole)
+
+
+def test_a_run_goes_on_with_its_own_configuration_and_book(note_rnn: Path, tmp_path: Path) -> None:
+    book = tmp_path / "book.toml"
+    book.write_text("[rules.key]\n")
+    out = finetune(tiny(note_rnn, tmp_path / "run", rules=str(book), events=512, evaluate=0, samples=0))
+    with pytest.raises(InputError, match=r"c = 2\.0, not 0\.5"):
+        finetune(dataclasses.replace(read_config(out / "config.toml"), resume=out, c=0.5))
+    finetune(dataclasses.replace(read_config(out / "config.toml"), resume=out, events=1024))
+    assert RunFolder(out).records()[-1]["events"] == 1024
+    book.write_text("[rules.tonic]\n")
+    with pytest.raises(InputError, match="no longer the one that the run began with"):
+        finetune(FinetuneConfig(resume=out))
+
+
+def test_the_recorded_figures_are_those_of_the_melodies_and_the_policy_that_composed_them(
+    note_rnn: Path,
+) -> None:
+    config = tiny(note_rnn, Path("unused"), algo="psi", learning_rate=0.05)
+    learner, book = Learner(NoteRNN.load(note_rnn), config), load_rulebook("magenta")
+    generator, replay = torch.Generator().manual_seed(5), Replay(config.replay)
+    for update in range(3):  # so that the policy is no longer the Note RNN
+        tune_round(learner, replay, book, generator, update)
+    policy = copy.deepcopy(learner.policy)
+    melodies = compose(policy, config.batch_size, config.length, generator=same_state(generator))
+    record = tune_round(learner, replay, book, generator, 3, measured=True)
+    kl = 0.0
+    for melody in range(len(melodies)):  # step by step, from the definition
+        heard, p_state, state = melodies.context[melody], None, None
+        for event in melodies.events[melody]:
+            log_policy, state = policy.step(heard, state)
+            logits, p_state = learner.reward_network.step(heard, p_state)
+            log_prior = logits.log_softmax(-1)
+            kl += float((log_policy.exp() * (log_policy - log_prior)).sum())
+            heard = event[None]
+    assert kl / len(melodies) > 0.01
+    assert record["kl"] == pytest.approx(kl / len(melodies), rel=1e-3)
+    total = float(book.score(melodies)["total"].sum(dim=1).mean())
+    assert record["rule_reward"] == pytest.approx(total, rel=1e-5)
+    fresh = measure(policy, learner.reward_network, melodies, book, config.c)
+    assert fresh.kl == pytest.approx(record["kl"], rel=1e-4)
+    assert fresh.objective == pytest.approx(record["objective"], rel=1e-4)
+    assert fresh.log_prior == pytest.approx(record["log_prior"], rel=1e-4)
+
+
+def test_exploration_falls_to_its_end_over_half_of_the_events(
+    note_rnn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(note_rnn, Path("unused"), epsilon=1.0, epsilon_end=0.2, greedy=True)
+    learner, book = Learner(NoteRNN.load(note_rnn), config), load_rulebook("magenta")
+    asked = []
+
+    def spy(*arguments: Any, **options: Any) -> Melodies:
+        asked.append((options["epsilon"], options["temperature"]))
+        return compose(*arguments, **options)
+
+    monkeypatch.setattr("rltuner.tuner.compose", spy)
+    for update in (0, 6, 12, 23):  # of 24
+        tune_round(learner, Replay(0), book, torch.Generator().manual_seed(0), update)
+    assert [round(epsilon, 6) for epsilon, _ in asked] == [1.0, 0.6, 0.2, 0.2]
+    assert {temperature for _, temperature in asked} == {0.0}
+
+
+def test_epsilon_one_is_uniform_and_greedy_takes_the_likeliest(note_rnn: Path) -> None:
+    policy = load(note_rnn)
+    uniform = compose(policy, 4_000, 2, primer="none", seed=0, epsilon=1.0).events
+    assert int(torch.bincount(uniform.flatten(), minlength=38).min()) > 130  # of about 210
+    greedy = compose(policy, 50, 4, primer="none", seed=0, temperature=0.0).events
+    assert len(greedy.unique(dim=0)) == 1
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+    note_rnn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Learner, "learn", lambda *_: float("nan"))
+    with pytest.raises(InputError, match="loss became nan in round 1"):
+        finetune(tiny(note_rnn, tmp_path / "run"))
 
 
 def test_the_same_seed_gives_the_same_policy(note_rnn: Path, tmp_path: Path) -> None:
@@ -126,6 +217,13 @@ def test_nothing_is_written_where_the_input_is_wrong(note_rnn: Path, tmp_path: P
     assert not (tmp_path / "run").exists()
 
 
+def same_state(generator: torch.Generator) -> torch.Generator:
+    """Another generator that will draw the same numbers."""
+    other = torch.Generator()
+    other.set_state(generator.get_state())
+    return other
+
+
 @rule("test_infinite")
 def infinite(melodies: Melodies) -> torch.Tensor:
     rewards = torch.zeros(melodies.events.shape)
@@ -135,7 +233,7 @@ def infinite(melodies: Melodies) -> torch.Tensor:
 
 def test_a_reward_that_is_not_finite_stops_the_run_with_its_name(note_rnn: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[rules.test_infinite]\n")
-    with pytest.raises(InputError, match=r"'test_infinite' gave inf for event 5 in update 1"):
+    with pytest.raises(InputError, match=r"'test_infinite' gave inf for event 5 in round 1"):
         finetune(tiny(note_rnn, tmp_path / "run", rules=str(tmp_path / "bad.toml")))
 
 
