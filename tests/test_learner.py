@@ -132,3 +132,33 @@ def test_the_replay_keeps_the_last_melodies_with_their_rewards() -> None:
     assert set(replay.events[:, 0].tolist()) == {4, 0, 1, 2, 3}  # 4..8 modulo 5
     replay.add(Melodies(torch.full((9, 1), 4), None, torch.full((9, 1), 4), SMALL), torch.zeros(9, 1))
     assert replay.events.unique().tolist() == [4]
+
+
+def test_goals_follow_the_target_value_network() -> None:
+    learner = Learner(NoteRNN(SMALL, (6,)), small("psi", trace=0.0))
+    melodies, goals = batch(learner)
+    with torch.no_grad():
+        learner.value.by_step += 5
+        assert torch.equal(learner.goals(melodies, torch.ones(16, LENGTH)), goals)
+        learner.target_value.by_step += 5
+    moved = learner.goals(melodies, torch.ones(16, LENGTH)) - goals
+    torch.testing.assert_close(moved[:, :-1], torch.full((16, LENGTH - 1), 5 * learner.value.scale))
+    assert torch.equal(moved[:, -1], torch.zeros(16))  # the last event is terminal
+
+
+def test_both_learning_rates_warm_up_and_fall_to_a_tenth() -> None:
+    learner = Learner(NoteRNN(SMALL, (6,)), small("psi", learning_rate=1e-3, value_learning_rate=1e-2))
+    for updates, done, factor in ((0, 0.0, 1 / 20), (19, 0.0, 1.0), (500, 0.5, 0.55), (999, 1.0, 0.1)):
+        learner.set_progress(updates, done)
+        rates = [group["lr"] for group in learner.optimiser.param_groups]
+        assert rates == pytest.approx([1e-3 * factor, 1e-2 * factor])
+
+
+def test_a_steep_loss_moves_the_policy_no_further_than_its_clip() -> None:
+    """Adam hides the length of a gradient, so the gradient itself is looked at."""
+    learner = Learner(NoteRNN(SMALL, (6,)), small("psi", clip=0.01))
+    melodies, goals = batch(learner)
+    learner.learn(melodies, goals + 1000)
+    for network in (learner.policy.network, learner.value):
+        norm = sum(float(p.grad.square().sum()) for p in network.parameters() if p.grad is not None) ** 0.5
+        assert norm == pytest.approx(0.01, rel=1e-3)
