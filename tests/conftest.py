@@ -3,7 +3,9 @@
 A *tune* is a plain list of event classes: 0 rest, 1 hold, c >= 2 the onset of MIDI pitch c + 46.
 """
 
+import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for the commands that tests start
 settings.register_profile("rltuner", deadline=None, derandomize=True, database=None)
 settings.load_profile("rltuner")
 
@@ -22,6 +25,13 @@ LOWEST_ONSET, HIGHEST_CLASS = 2, 37
 C_MAJOR_CLASSES = [
     c for c in range(LOWEST_ONSET, HIGHEST_CLASS + 1) if (c + 46) % 12 in {0, 2, 4, 5, 7, 9, 11}
 ]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Commands that run in the tests' process set torch's threads to their own number."""
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
