@@ -19,7 +19,7 @@ def plot_tuning(records: Sequence[dict[str, Any]], c: float, file: Path) -> None
     """
     if not records:
         return
-    plt = _pyplot()
+    plt = pyplot()
     events = [record["events"] / 1e6 for record in records]
     series = {
         "rules' reward / c": [record["rule_reward"] / c for record in records],
@@ -56,7 +56,7 @@ def plot_tuning(records: Sequence[dict[str, Any]], c: float, file: Path) -> None
 
 def plot_piano_rolls(melodies: Melodies, file: Path, title: str) -> None:
     """Up to 12 melodies, one small piano roll each: MIDI pitch against steps, bar lines in the melodies' metre."""
-    plt = _pyplot()
+    plt = pyplot()
     count = min(12, len(melodies))
     rows = max(1, -(-count // 3))
     figure, grid = plt.subplots(
@@ -91,7 +91,7 @@ def _limit_to_most(axes: Any, values: list[float]) -> None:
     axes.set_ylim(low - margin, high + margin)
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
     """matplotlib without a display, imported late (over a second)."""
     import matplotlib
 

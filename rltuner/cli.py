@@ -14,6 +14,7 @@ from typing import Annotated
 
 import tyro
 
+from rltuner import cli_rules
 from rltuner import config as configs
 from rltuner.errors import InputError
 
@@ -50,6 +51,8 @@ def _parse(words: list[str]) -> Command:
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
+            if words[:1] == ["rules"]:
+                return _parse_rules(words[1:])
             command: Command = tyro.extras.subcommand_cli_from_dict(
                 _commands(words), prog="rltuner", description=_DESCRIPTION, args=words, config=_SETTINGS
             )
@@ -82,7 +85,16 @@ def _sentence(box: str, words: list[str]) -> str:
     if len(filled) > 1 and filled[1][0] == "Perhaps you meant:":
         sentence += f"; did you mean {filled[1][1].split()[0]}?"
     command = words[0] if words and words[0] in _commands([]) else ""
+    if command == "rules" and len(words) > 1 and words[1] in cli_rules.COMMANDS:
+        command = f"rules {words[1]}"
     return f"{sentence}; see: {' '.join(filter(None, ['rltuner', command, '--help']))}"
+
+
+def _parse_rules(words: list[str]) -> Command:
+    command: Command = tyro.extras.subcommand_cli_from_dict(
+        cli_rules.COMMANDS, prog="rltuner rules", description=rules.__doc__, args=words, config=_SETTINGS
+    )
+    return command
 
 
 _DESCRIPTION = "Tune melody RNNs so that they obey music theory and still sound like their data."
@@ -147,19 +159,9 @@ def evaluate(config: configs.EvaluateConfig) -> Command:
     return run
 
 
-def rules(book: Annotated[str, tyro.conf.Positional] = "magenta") -> Command:
-    """Show a rule book: its rules, their weights and parameters.
-
-    Args:
-        book: A shipped name or a .toml file.
-    """
-
-    def run() -> None:
-        from rltuner.rules.show import show
-
-        show(book)
-
-    return run
+def rules() -> Command:
+    """List, show and check rules, and explain what they make of a melody of yours: rltuner rules --help."""
+    raise NotImplementedError("_parse_rules")  # the words that follow are parsed there
 
 
 def info(source: Annotated[str, tyro.conf.Positional]) -> Command:

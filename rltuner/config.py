@@ -100,7 +100,7 @@ class FinetuneConfig:
     note_rnn: str = "note_rnn"
     """The Note RNN to start from: a shipped name or a checkpoint folder."""
     rules: str = "magenta"
-    """Rule book: a shipped name or a .toml file."""
+    """Rule book: magenta, gauldin, a .toml file, or a Python rule file. A Python file is code, and is run."""
     out: Path | None = None
     """Run folder; it must not exist. Default: runs/ALGO-1, runs/ALGO-2, ..."""
     events: int = 2_000_000
@@ -288,7 +288,7 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
     """What finetune's flags default to, given the whole command line: --resume, --config and --preset decide."""
     found: dict[str, str] = {}
     for word, following in zip(words, [*words[1:], ""], strict=True):
-        for flag in ("--resume", "--config", "--preset", "--algo"):
+        for flag in ("--resume", "--config", "--preset", "--algo", "--rules"):
             if word == flag:
                 found[flag] = following
             elif word.startswith(f"{flag}="):
@@ -297,9 +297,9 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
         raise InputError("--config and --preset both set the defaults; give one of them")
     if "--resume" in found:
         folder = Path(found["--resume"])
-        return dataclasses.replace(read_config(folder / "config.toml"), out=folder)
+        return dataclasses.replace(read_config(folder / "config.toml", found.get("--rules")), out=folder)
     if "--config" in found:
-        return read_config(Path(found["--config"]))
+        return read_config(Path(found["--config"]), found.get("--rules"))
     name, algo = found.get("--preset", "quick"), found.get("--algo", "psi")
     if name not in PRESETS or algo not in get_args(Algorithm):
         return FinetuneConfig()  # the parser names the wrong one
@@ -318,8 +318,13 @@ def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
     """
     folder = config.resume
     assert folder is not None
-    stored = dataclasses.replace(read_config(folder / "config.toml"), out=folder, resume=folder)
-    if config == FinetuneConfig(resume=folder):
+    asked = FinetuneConfig(resume=folder)
+    rules = config.rules if config.rules != asked.rules else None
+    stored = dataclasses.replace(read_config(folder / "config.toml", rules), out=folder, resume=folder)
+    if config == dataclasses.replace(asked, rules=config.rules) and config.rules in (
+        asked.rules,
+        stored.rules,
+    ):
         return stored
     for field in dataclasses.fields(config):
         wanted, own = getattr(config, field.name), getattr(stored, field.name)
@@ -341,10 +346,16 @@ def write_config(config: FinetuneConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_config(file: Path) -> FinetuneConfig:
+def read_config(file: Path, rules: str | None = None) -> FinetuneConfig:
     """A configuration that `write_config` wrote, or one by hand; fields that are missing have the preset's values.
 
-    Raises InputError, naming the file and the field, for broken TOML, an unknown field or a wrong type.
+    Args:
+      file: where it is stored.
+      rules: the rule book that the user gives besides. It takes the place of a Python rule file that the configuration
+        names: such a file is code, and no file that a person might have been sent may choose the code that runs.
+
+    Raises InputError, naming the file and the field, for broken TOML, an unknown field, a wrong type, or a Python
+    rule file where `rules` gives none.
     """
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -368,6 +379,13 @@ def read_config(file: Path) -> FinetuneConfig:
         elif type(value) is not kind and not (kind is float and type(value) is int):
             raise InputError(f"{file}: {name} = {value!r} must be of type {kind.__name__}")
     table = {name: float(value) if types[name] is float else value for name, value in table.items()}
+    if str(table.get("rules", "")).endswith(".py"):
+        if rules is None:
+            raise InputError(
+                f"{file}: its rules are in {table['rules']}, a Python file, which is code: to run it, "
+                f"give it yourself with --rules {table['rules']}"
+            )
+        table["rules"] = rules
     try:
         return preset(table.pop("preset", "quick"), **table)
     except InputError as error:

@@ -1,7 +1,8 @@
 """Keys: a tonic and the pitch classes of its scale.
 
-A key is written as music21 and musicians write it: "C major", "a minor" (natural), "D dorian", "F# mixolydian",
-"B- lydian" or "Bb lydian". Pitch classes are semitones above C (C = 0 ... B = 11).
+A key is written as musicians and music21 write it: "C major", "a minor" (natural), "A harmonic minor", "D dorian",
+"F# mixolydian", "B- lydian" or "Bb lydian". Any other scale is a tonic and its semitones above it: "A 0 3 5 6 7 10" is
+the blues scale on A. Pitch classes are semitones above C (C = 0 ... B = 11).
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from dataclasses import dataclass
 
 from rltuner.errors import InputError
 
-# Semitones above the tonic; the church modes are rotations of the major scale.
-MODES: dict[str, tuple[int, ...]] = {
-    "major": (0, 2, 4, 5, 7, 9, 11),
-    "minor": (0, 2, 3, 5, 7, 8, 10),
+# Semitones above the tonic. The church modes are rotations of the major scale; a hypo mode has the notes and the final
+# of its mode, and lies lower. Melodic minor has the sixth and seventh degrees of both its forms, rising and falling.
+_CHURCH_MODES: dict[str, tuple[int, ...]] = {
     "ionian": (0, 2, 4, 5, 7, 9, 11),
     "dorian": (0, 2, 3, 5, 7, 9, 10),
     "phrygian": (0, 1, 3, 5, 7, 8, 10),
@@ -23,17 +23,25 @@ MODES: dict[str, tuple[int, ...]] = {
     "aeolian": (0, 2, 3, 5, 7, 8, 10),
     "locrian": (0, 1, 3, 5, 6, 8, 10),
 }
+MODES: dict[str, tuple[int, ...]] = {
+    "major": _CHURCH_MODES["ionian"],
+    "minor": _CHURCH_MODES["aeolian"],
+    "natural minor": _CHURCH_MODES["aeolian"],
+    "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
+    "melodic minor": (0, 2, 3, 5, 7, 8, 9, 10, 11),
+    **_CHURCH_MODES,
+    **{f"hypo{name}": steps for name, steps in _CHURCH_MODES.items() if name != "ionian"},
+}
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_ACCIDENTALS = {"": 0, "#": 1, "b": -1, "-": -1}
 LOWEST_TONIC = 55  # the tonic's MIDI pitch lies in 55 to 66, so that C is middle C
 
 
 @dataclass(frozen=True)
 class Key:
-    """A tonic pitch class (0 to 11) and a mode, one of `MODES`."""
+    """A tonic pitch class (0 to 11) and the semitones of the scale's degrees above it, ascending from 0."""
 
     tonic: int
-    mode: str
+    degrees: tuple[int, ...]
     name: str
 
     @classmethod
@@ -42,19 +50,28 @@ class Key:
         words = text.split()
         tonic = words[0][:1].upper() if words else ""
         accidental = words[0][1:] if words else ""
-        mode = words[1].lower() if len(words) == 2 else ""
-        if len(words) != 2 or tonic not in _NATURALS or accidental not in _ACCIDENTALS:
-            raise InputError(f"key {text!r}: write a tonic and a mode, such as 'C major' or 'F# minor'")
-        if mode not in MODES:
+        flats, sharps = accidental.count("b") + accidental.count("-"), accidental.count("#")
+        known = tonic in _NATURALS and len(accidental) in (flats, sharps) and len(accidental) <= 2
+        if len(words) < 2 or not known:
+            raise InputError(
+                f"key {text!r}: write a tonic and a mode, such as 'C major' or 'F# minor', or a tonic and semitones, "
+                "such as 'A 0 3 5 7 10'"
+            )
+        mode = " ".join(words[1:]).lower()
+        if mode[0].isdigit():
+            degrees = _custom_degrees(text, mode)
+        elif mode in MODES:
+            degrees = MODES[mode]
+        else:
             near = difflib.get_close_matches(mode, MODES, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(MODES)}"
             raise InputError(f"key {text!r}: unknown mode {mode!r}; {hint}")
-        return cls((_NATURALS[tonic] + _ACCIDENTALS[accidental]) % 12, mode, f"{tonic}{accidental} {mode}")
+        return cls((_NATURALS[tonic] + sharps - flats) % 12, degrees, f"{tonic}{accidental} {mode}")
 
     @property
     def pitch_classes(self) -> frozenset[int]:
-        """The seven pitch classes of the scale."""
-        return frozenset((self.tonic + step) % 12 for step in MODES[self.mode])
+        """The pitch classes of the scale."""
+        return frozenset((self.tonic + step) % 12 for step in self.degrees)
 
     @property
     def tonic_pitch(self) -> int:
@@ -63,3 +80,13 @@ class Key:
 
     def __str__(self) -> str:
         return self.name
+
+
+def _custom_degrees(text: str, numbers: str) -> tuple[int, ...]:
+    words = numbers.replace(",", " ").split()
+    if not all(word.isascii() and word.isdigit() and int(word[:3]) < 12 for word in words):
+        raise InputError(f"key {text!r}: the semitones above the tonic are whole numbers from 0 to 11")
+    degrees = [int(word) for word in words]
+    if degrees[0] != 0 or any(low >= high for low, high in zip(degrees, degrees[1:], strict=False)):
+        raise InputError(f"key {text!r}: the semitones above the tonic start with 0 and rise")
+    return tuple(degrees)

@@ -97,6 +97,14 @@ class Meter:
         compound = denominator >= 8 and numerator % 3 == 0 and numerator > 3
         return cls(numerator * unit, 3 * unit if compound else unit)
 
+    @classmethod
+    def parse(cls, text: str) -> Meter:
+        """The metre of a time signature as written, "3/4"; InputError where it is none, or off the grid."""
+        numerator, _, denominator = text.partition("/")
+        if not all(part.isascii() and part.isdigit() and len(part) < 5 for part in (numerator, denominator)):
+            raise InputError(f"meter {text!r}: write a time signature, such as '3/4' or '6/8'")
+        return cls.from_time_signature(int(numerator), int(denominator))
+
     @property
     def time_signature(self) -> tuple[int, int]:
         """(numerator, denominator) as written in a MIDI file; the inverse of `from_time_signature`."""

@@ -60,7 +60,7 @@ def write_results(
 ) -> None:
     """Writes everything, then prints the table and where things are."""
     digest = policy.save(
-        folder.policy, made_by=f"rltuner {__version__}", finetune=plain(config), rules=dict(book.table)
+        folder.policy, made_by=f"rltuner {__version__}", finetune=plain(config), rules=book.record
     )
     samples = write_samples(folder.samples, policy, config)
     findings = find(folder, config, book, note_rnn, policy)

@@ -17,6 +17,7 @@ from rltuner.errors import InputError
 from rltuner.learner import Learner
 from rltuner.replay import Replay
 from rltuner.rules.book import RuleBook
+from rltuner.rules.plugins import digest_of
 from rltuner.storage import parse_tensors, write_atomically
 
 STATE = "state.safetensors"
@@ -48,7 +49,7 @@ class RunFolder:
             raise InputError(f"{path}: cannot be made ({error.strerror})") from None
         folder = cls(path)
         write_atomically(folder.config, write_config(config).encode())
-        write_atomically(folder.rules, (json.dumps(dict(book.table), indent=2) + "\n").encode())
+        write_atomically(folder.rules, (json.dumps(book.record, indent=2) + "\n").encode())
         return folder
 
     def log(self, record: dict[str, Any]) -> None:
@@ -70,15 +71,30 @@ class RunFolder:
                     raise InputError(f"{self.metrics}: line {number} is not a record") from None
         return records
 
-    def check_book(self, book: RuleBook) -> None:
-        """InputError where the book is not the one that the run began with."""
+    def book_record(self) -> dict[str, Any]:
+        """What the run stored of its rule book (`RuleBook.record`); InputError where it cannot be read."""
         try:
             stored = json.loads(self.rules.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            assert isinstance(stored, dict)
+        except (OSError, ValueError, AssertionError):
             raise InputError(
                 f"{self.rules}: cannot be read; nothing says which rules the run began with"
             ) from None
-        if {**stored, "description": ""} != {**book.table, "description": ""}:
+        return stored
+
+    def check_code(self, file: str) -> None:
+        """InputError unless the Python rule file is, byte for byte, the one that the run began with. Does not run it."""
+        code = self.book_record().get("code", {})
+        known, given = (code if isinstance(code, dict) else {}).get(Path(file).name), digest_of(Path(file))
+        if given != known:
+            raise InputError(
+                f"{file}: not the rule file that the run {self.path} began with (SHA-256 {given[:16]}, "
+                f"the run's {str(known)[:16]}); give that one, or start a new run"
+            )
+
+    def check_book(self, book: RuleBook) -> None:
+        """InputError where the book is not the one that the run began with."""
+        if {**self.book_record(), "description": ""} != {**book.record, "description": ""}:
             raise InputError(
                 f"{self.path}: the rule book {book.name} is no longer the one that the run began with ({self.rules}); "
                 "put it back, or start a new run"

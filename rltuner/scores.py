@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -46,7 +46,7 @@ def read_musicxml(path: str, source: str) -> list[Draft]:
         if signs:
             draft.sharps, draft.key = int(signs[0].sharps), _key_name(getattr(signs[0], "name", ""))
         else:
-            draft.sharps, draft.key = _estimated_key(Counter(pitch.midi for pitch in part.pitches))
+            draft.sharps, draft.key = estimated_key(Counter(pitch.midi for pitch in part.pitches))
         endings = {
             id(bracket.getFirst()): int(bracket.number) if str(bracket.number) in ("1", "2") else 3
             for bracket in part.recurse().getElementsByClass("RepeatBracket")
@@ -165,7 +165,7 @@ def _midi_key(midi: Any, tracks: Sequence[Any]) -> tuple[int, str]:
         for track in tracks:
             for note in track.notes:
                 lengths[note.pitch] += note.end - note.start
-        return _estimated_key(lengths)
+        return estimated_key(lengths)
     number = midi.key_signature_changes[0].key_number  # 0 to 11: C to B major, 12 to 23: C to B minor
     major = number % 12 if number < 12 else (number + 3) % 12
     names = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -189,7 +189,7 @@ def _in_turn(notes: Sequence[tuple[Fraction, Fraction, int, bool]], total: Fract
     return [*sounds, (total - now, REST, False)] if total > now else sounds
 
 
-def _estimated_key(lengths: Counter[int]) -> tuple[int, str]:
+def estimated_key(lengths: Mapping[int, int]) -> tuple[int, str]:
     """Krumhansl's estimate, by music21, from how long each MIDI pitch sounds: sharps and name."""
     from music21 import note, stream
 

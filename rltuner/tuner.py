@@ -27,6 +27,8 @@ from rltuner.note_rnn import NoteRNN
 from rltuner.objective import divergence, log_probabilities
 from rltuner.replay import Replay
 from rltuner.rules.book import RuleBook, load_rulebook
+from rltuner.rules.check import refuse_broken_rules
+from rltuner.rules.contract import RuleError
 from rltuner.run_folder import RunFolder
 
 RECORD_EVERY = 10  # rounds
@@ -51,7 +53,12 @@ def finetune(config: FinetuneConfig) -> Path:
     torch.set_num_threads(config.threads)
     usable_device(config.device)
     note_rnn = NoteRNN.load(config.note_rnn)
+    if config.resume is not None and config.rules.endswith(".py"):
+        RunFolder(config.resume).check_code(config.rules)
     book = load_rulebook(config.rules)
+    if book.meter is not None:
+        note_rnn.meter = book.meter  # the policy composes in the book's metre
+    refuse_broken_rules(book, note_rnn.vocabulary, note_rnn.meter)
     learner = Learner(note_rnn, config)
     replay = Replay(config.replay)
     generator = torch.Generator().manual_seed(config.seed)
@@ -71,7 +78,14 @@ def finetune(config: FinetuneConfig) -> Path:
         started, counted = time.monotonic(), updates
         while updates < total and not interrupted():
             is_recorded = (updates + 1) % RECORD_EVERY == 0 or updates + 1 == total
-            record = tune_round(learner, replay, book, generator, updates, measured=is_recorded)
+            before = generator.get_state()
+            try:
+                record = tune_round(learner, replay, book, generator, updates, measured=is_recorded)
+            except RuleError as error:  # raised before anything is learned in this round
+                folder.save(learner, replay, generator.set_state(before), updates)
+                raise RuleError(
+                    f"round {updates + 1}: {error}; saved, rltuner finetune --resume {folder.path} goes on"
+                ) from None
             updates += 1
             if is_recorded:
                 speed = (updates - counted) * events / (time.monotonic() - started)
@@ -121,7 +135,6 @@ def tune_round(
         epsilon=config.epsilon_end + (config.epsilon - config.epsilon_end) * max(0.0, 1 - 2 * done),
     )
     scores = book.score(melodies)
-    check_finite(scores, updates)
     melodies = melodies.to(config.device)
     all_log_prior = learner.log_prior(melodies)
     log_prior = all_log_prior.gather(2, melodies.events[..., None])[..., 0]
@@ -155,14 +168,3 @@ def tune_round(
             "Lower --learning-rate, or raise --c"
         )
     return {**record, "loss": loss} if measured else {}
-
-
-def check_finite(scores: dict[str, Tensor], updates: int) -> None:
-    """InputError that names the rule and the event where a reward is not finite."""
-    for rule, rewards in scores.items():
-        if not bool(torch.isfinite(rewards).all()):
-            melody, event = (~torch.isfinite(rewards)).nonzero()[0].tolist()
-            raise InputError(
-                f"rule {rule!r} gave {float(rewards[melody, event])} for event {event} in round {updates + 1}; "
-                "a reward must be a finite number"
-            )

@@ -1,13 +1,18 @@
-"""Rule books: which rules count, how much, and in which key.
+"""Rule books: which rules count, how much, in which key and metre.
 
 A book is a TOML file::
 
     description = "what it is for"
-    key = "C major"            # given to every rule that has a `key` and does not set its own
+    extends = "magenta"        # start from another book: a shipped name, or a .toml file beside this one
+    key = "A minor"            # given to every rule that has a `key` and does not set its own
+    meter = "3/4"              # where bars and beats lie; that of the melodies where it is not given
 
     [rules.tonic]              # a table a rule, named as registered
-    weight = 1.0               # multiplies the rule's reward; 1 where it is not given
+    weight = 1.0               # multiplies the rule's reward; 1 where it is not given, 0 switches the rule off
     reward = 3.0               # every other entry is a parameter of the rule
+
+What a book says replaces what the book it extends says, entry by entry. A Python rule file is a book too: of its own
+rules, each with weight 1, or what its variable `BOOK` holds, a dict of the same form.
 """
 
 from __future__ import annotations
@@ -18,19 +23,23 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from rltuner.errors import InputError
 from rltuner.key import Key
-from rltuner.melody import Melodies
-from rltuner.rules.rule import TOTAL, Rule, make_rule, parameters_of, suggest, takes
+from rltuner.melody import Melodies, Meter
+from rltuner.rules.contract import Rule, rewards_of
+from rltuner.rules.plugins import load_file
+from rltuner.rules.rule import TOTAL, find, make_rule, parameter_types, parameters_of, suggest
 
-_BOOK_FIELDS = ("description", "key", "rules")
+_FIELDS = ("description", "extends", "key", "meter", "rules")
+DEFAULT_KEY = "C major"
 
 
 @dataclass(frozen=True)
@@ -40,26 +49,51 @@ class RuleBook:
     name: str
     description: str
     key: str
+    meter: Meter | None
+    """Where the rules see bars and beats; None for those of the melodies."""
     rules: Mapping[str, Rule]
     weights: Mapping[str, float]
     table: Mapping[str, Any]
     """The book with its key and every default filled in, as plain values: what a run stores."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the Python rule file that the book was read from, by its path; {} where it was none."""
 
     def score(self, melodies: Melodies) -> dict[str, Tensor]:
         """Each rule's weighted reward of each event, and "total", their sum: float32 [B, T].
 
         Padding earns 0. The reward of an event depends on the events up to it and on the melody's length only.
+
+        Raises RuleError, naming the rule, where one raises, or returns no finite float32 [B, T].
         """
-        scores = {name: self.weights[name] * rule(melodies) for name, rule in self.rules.items()}
-        total = melodies.events.new_zeros(melodies.events.shape).float()
+        if self.meter is not None and self.meter != melodies.meter:
+            melodies = Melodies(
+                melodies.events, melodies.lengths, melodies.context, melodies.vocabulary, self.meter
+            )
+        scores = {
+            name: rewards_of(name, rule, melodies) * self.weights[name] for name, rule in self.rules.items()
+        }
+        total = torch.zeros(melodies.events.shape, device=melodies.events.device)
         for reward in scores.values():
-            total = total + reward
+            total += reward
         return {**scores, TOTAL: total}
 
     @property
+    def record(self) -> dict[str, Any]:
+        """What tells this book from any other, as JSON holds it: what a run stores and compares when it goes on.
+
+        The resolved content, the package and version (or file) of every rule that rltuner does not ship, and the hash
+        of the Python rule file.
+        """
+        entries = [entry for name in self.rules if (entry := find(name)) is not None]
+        origins = {entry.name: entry.source for entry in entries if not (entry.is_shipped or self.code)}
+        code = {Path(path).name: digest for path, digest in self.code.items()}
+        return {**self.table, **({"origins": origins} if origins else {}), **({"code": code} if code else {})}
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of the resolved rules and weights; two books that score alike by construction share it."""
-        return hashlib.sha256(json.dumps(self.table["rules"], sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the record but for its wording; two books that score alike by construction share it."""
+        counted = {name: value for name, value in self.record.items() if name not in ("description", "key")}
+        return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
 def book_names() -> list[str]:
@@ -68,45 +102,92 @@ def book_names() -> list[str]:
     return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_rulebook(name_or_path: str | os.PathLike[str]) -> RuleBook:
-    """A shipped book by name ("magenta"), or a `.toml` file.
+def load_rulebook(name_or_path: str | os.PathLike[str], *, key: str | None = None) -> RuleBook:
+    """A shipped book by name ("magenta"), a `.toml` file, or a Python rule file (whose code is run).
 
-    Raises InputError, naming the file and the entry, for an unknown book, broken TOML, an unknown rule or
-    parameter, or a value of the wrong type.
+    Args:
+      name_or_path: see above.
+      key: replaces the book's key.
+
+    Raises InputError, naming the file and the entry, for an unknown book, broken TOML or Python, a circle of books that
+    extend each other, an unknown rule or parameter, or a value of the wrong type.
     """
     text = os.fspath(name_or_path)
-    if text.endswith(".toml"):
-        file = Path(text)
-        if not file.is_file():
-            raise InputError(f"{text}: no such rule book; shipped books: {', '.join(book_names())}")
-        content = file.read_bytes()
-        name = file.stem
-    elif text in book_names():
-        content = (resources.files("rltuner.rules") / "books" / f"{text}.toml").read_bytes()
-        name = text
+    code: dict[str, str] = {}
+    if text.endswith(".py"):
+        file = load_file(Path(text))
+        table = file.book if file.book is not None else {"rules": {name: {} for name in file.rules}}
+        code = {text: file.sha256}
     else:
-        raise InputError(f"unknown rule book {text!r}; {suggest(text, book_names())}, or give a .toml file")
+        table = _read_table(text)
     try:
-        table = tomllib.loads(content.decode())
+        merged = _with_parents(table, [_identity(text)], Path(text).parent)
+        if key is not None:
+            merged["key"] = key
+        return book_from_table(Path(text).stem, merged, code)
+    except InputError as error:
+        message = str(error)
+        raise type(error)(message if message.startswith(text) else f"rule book {text}: {message}") from None
+
+
+def _identity(text: str) -> str:
+    return text if text in book_names() else str(Path(text).resolve())
+
+
+def _read_table(text: str) -> dict[str, Any]:
+    if text in book_names():
+        content = (resources.files("rltuner.rules") / "books" / f"{text}.toml").read_bytes()
+    elif text.endswith(".toml"):
+        if not Path(text).is_file():
+            raise InputError(f"{text}: no such rule book; shipped books: {', '.join(book_names())}")
+        content = Path(text).read_bytes()
+    else:
+        raise InputError(
+            f"unknown rule book {text!r}; {suggest(text, book_names())}, or give a .toml file or a .py rule file"
+        )
+    try:
+        return tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{text}: not a TOML file ({error})") from None
-    try:
-        return book_from_table(name, table)
-    except InputError as error:
-        raise InputError(f"rule book {text}: {error}") from None
 
 
-def book_from_table(name: str, table: Mapping[str, Any]) -> RuleBook:
-    """A book from its parsed content (see the module's docstring); raises InputError as `load_rulebook` does."""
-    for field in table:
-        if field not in _BOOK_FIELDS:
-            raise InputError(f"unknown entry {field!r}; {suggest(field, list(_BOOK_FIELDS))}")
-    key = table.get("key", "C major")
-    description = table.get("description", "")
-    entries = table.get("rules", {})
+def _with_parents(table: Mapping[str, Any], seen: list[str], folder: Path) -> dict[str, Any]:
+    """The table with everything that the book it extends says, and that it does not say itself."""
+    own = {name: value for name, value in table.items() if name != "extends"}
+    if "extends" not in table:
+        return own
+    parent = table["extends"]
+    if not isinstance(parent, str) or parent.endswith(".py"):
+        raise InputError(f"extends = {parent!r} must be a shipped book or a .toml file")
+    if parent not in book_names():
+        parent = str(folder / parent) if parent.endswith(".toml") else parent
+    if _identity(parent) in seen:
+        circle = " -> ".join(Path(one).name for one in [*seen, parent])
+        raise InputError(f"extends goes in a circle: {circle}")
+    inherited = _with_parents(_read_table(parent), [*seen, _identity(parent)], Path(parent).parent)
+    rules, own_rules = inherited.get("rules", {}), own.get("rules", {})
+    if not isinstance(rules, Mapping) or not isinstance(own_rules, Mapping):
+        return {**inherited, **own}  # what is wrong is said when the book is made
+    merged = dict(rules)
+    for name, entry in own_rules.items():
+        both = isinstance(entry, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = {**merged[name], **entry} if both else entry
+    return {**inherited, **own, "rules": merged}
+
+
+def book_from_table(name: str, table: Mapping[str, Any], code: Mapping[str, str] | None = None) -> RuleBook:
+    """A book from its content (see the module's docstring), `extends` resolved; raises InputError as `load_rulebook`."""
+    for entry_name in table:
+        if entry_name not in _FIELDS:
+            raise InputError(f"unknown entry {entry_name!r}; {suggest(entry_name, list(_FIELDS))}")
+    key, description = table.get("key", DEFAULT_KEY), table.get("description", "")
+    entries, meter = table.get("rules", {}), table.get("meter")
     if not isinstance(key, str) or not isinstance(description, str):
         raise InputError("key and description must be strings")
+    if meter is not None and not isinstance(meter, str):
+        raise InputError(f"meter = {meter!r} must be a time signature such as '3/4'")
     Key.parse(key)
+    parsed_meter = Meter.parse(meter) if meter is not None else None
     if not isinstance(entries, Mapping) or not entries:
         raise InputError("no rules in it; add a table such as [rules.tonic]")
     rules: dict[str, Rule] = {}
@@ -119,10 +200,11 @@ def book_from_table(name: str, table: Mapping[str, Any]) -> RuleBook:
         weight = parameters.pop("weight", 1.0)
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
             raise InputError(f"rules.{rule_name}.weight = {weight!r} is not a finite number")
-        if takes(rule_name, "key"):
+        known = find(rule_name)
+        if known is not None and "key" in parameter_types(known.definition):
             parameters.setdefault("key", key)
         made = make_rule(rule_name, parameters)
-        if "key" in parameters:
+        if isinstance(parameters.get("key"), str):
             try:
                 Key.parse(parameters["key"])
             except InputError as error:
@@ -130,6 +212,7 @@ def book_from_table(name: str, table: Mapping[str, Any]) -> RuleBook:
         rules[rule_name] = made
         weights[rule_name] = float(weight)
         resolved[rule_name] = {"weight": float(weight), **parameters_of(made)}
-    return RuleBook(
-        name, description, key, rules, weights, {"description": description, "key": key, "rules": resolved}
-    )
+    content: dict[str, Any] = {"description": description, "key": key, "rules": resolved}
+    if meter is not None:
+        content["meter"] = meter
+    return RuleBook(name, description, key, parsed_meter, rules, weights, content, dict(code or {}))

@@ -1,23 +1,161 @@
-"""What `rltuner rules` prints of a rule book."""
+"""What `rltuner rules list`, `show` and `check` print."""
 
 from __future__ import annotations
 
+import ast
 import inspect
+import textwrap
+from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rltuner.console import output_console
-from rltuner.rules.book import load_rulebook
+from rltuner.console import output_console, say
+from rltuner.errors import InputError
+from rltuner.rules.book import RuleBook, book_names, load_rulebook
+from rltuner.rules.check import CHECKS, examine
+from rltuner.rules.held_out import HELD_OUT
+from rltuner.rules.plugins import load_installed
+from rltuner.rules.rule import Entry, find, make_rule, parameter_types, parameters_of, rule_names, suggest
+
+
+def list_rules() -> None:
+    """Prints every rule with where it comes from, the shipped books, and the plugins that could not be loaded."""
+    books = {name: load_rulebook(name) for name in book_names()}
+    table = _table("rule", "from", "in book", "definition")
+    for name in rule_names():
+        entry = _known(name)
+        held = ["held out"] if name in HELD_OUT else []
+        used = [title for title, book in books.items() if name in book.rules]
+        table.add_row(name, entry.source, ", ".join(used + held) or "–", _sentence(entry))
+    output_console.print(table)
+    for book in books.values():
+        output_console.print(f"book {book.name}: {book.description}")
+    for package, reason in load_installed().items():
+        say(f"plugin {package} cannot be loaded: {reason}")
 
 
 def show(name_or_path: str) -> None:
-    """Prints a book's rules with their weights, parameters and first line of definition."""
-    book = load_rulebook(name_or_path)
-    table = Table("rule", "weight", "parameters", "definition", title_justify="left")
-    table.title = f"{book.name}: {book.description} (key {book.key}; SHA-256 {book.digest[:16]})"
-    for name, rule in book.rules.items():
+    """Prints a rule, or a book with its rules. Raises InputError where there is neither."""
+    is_file = name_or_path.endswith((".toml", ".py"))
+    entry = None if is_file or name_or_path in book_names() else find(name_or_path)
+    if entry is not None:
+        show_rule(entry)
+    elif is_file or name_or_path in book_names():
+        show_book(load_rulebook(name_or_path))
+    else:
+        known = suggest(name_or_path, [*book_names(), *rule_names()])
+        raise InputError(f"no rule or book is called {name_or_path!r}; {known}")
+
+
+def show_rule(entry: Entry) -> None:
+    """A rule's definition, parameters with units and defaults, reference and package."""
+    output_console.print(f"[bold]{entry.name}[/bold]   from {entry.source}\n")
+    output_console.print(
+        (inspect.getdoc(entry.definition) or "(no docstring)").replace("`", ""), markup=False
+    )
+    defaults = parameters_of(make_rule(entry.name))
+    if not defaults:
+        output_console.print("\nno parameters", markup=False)
+        return
+    meanings, types = field_docs(entry.definition), parameter_types(entry.definition)
+    table = _table("parameter", "default", "type", "meaning")
+    for name, value in defaults.items():
+        kind = types[name]
+        table.add_row(
+            name,
+            str(value),
+            getattr(kind, "__name__", str(kind)) if not isinstance(value, list) else str(kind),
+            meanings.get(name, ""),
+        )
+    output_console.print()
+    output_console.print(table)
+
+
+def show_book(book: RuleBook) -> None:
+    """A book's rules with their weights, parameters and first sentence of definition."""
+    meter = f", {book.meter}" if book.meter is not None else ""
+    table = _table("rule", "weight", "parameters", "definition")
+    table.title = f"{book.name}: {book.description} (key {book.key}{meter}; SHA-256 {book.digest[:16]})"
+    table.title_justify = "left"
+    for name in book.rules:
         entry = book.table["rules"][name]
         parameters = ", ".join(f"{key} = {value}" for key, value in entry.items() if key != "weight")
-        definition = (inspect.getdoc(rule) or "").split("\n\n")[0].replace("\n", " ").replace("`", "")
-        table.add_row(name, f"{book.weights[name]:g}", parameters, definition)
+        table.add_row(name, f"{book.weights[name]:g}", parameters, _sentence(_known(name)))
     output_console.print(table)
+
+
+def check(name_or_path: str) -> None:
+    """Runs every check on the rules of a file, a book, or on one rule; prints the outcome.
+
+    Raises InputError where a rule fails.
+    """
+    if (
+        not name_or_path.endswith((".toml", ".py"))
+        and name_or_path not in book_names()
+        and find(name_or_path)
+    ):
+        rules: dict[str, Any] = {name_or_path: make_rule(name_or_path)}
+    else:
+        rules = dict(load_rulebook(name_or_path).rules)
+    typical = _built_in_cost()
+    table = _table("rule", *CHECKS, "µs an event", "beside the built-ins")
+    failures: dict[str, str] = {}
+    for name, rule in rules.items():
+        findings = examine(name, rule)
+        failures |= {f"{name}: {check}": reason for check, reason in findings.failures.items()}
+        marks = ["no" if check in findings.failures else "yes" for check in CHECKS]
+        table.add_row(
+            name, *marks, f"{findings.microseconds:.2f}", f"{findings.microseconds / typical:.1f} x"
+        )
+    output_console.print(table)
+    for reason in dict.fromkeys(failures.values()):
+        say(reason)
+    if failures:
+        broken = {failure.partition(":")[0] for failure in failures}
+        raise InputError(
+            f"{name_or_path}: {len(broken)} of {len(rules)} rules break the contract: {', '.join(sorted(broken))}"
+        )
+    output_console.print(
+        f"{name_or_path}: {len(rules)} rule{'s keep' if len(rules) > 1 else ' keeps'} the contract; the built-in rules "
+        f"take {typical:.2f} µs an event each (median)"
+    )
+
+
+def _built_in_cost() -> float:
+    from rltuner.rules.check import cost
+
+    costs = sorted(cost(name, rule) for name, rule in load_rulebook("magenta").rules.items())
+    return costs[len(costs) // 2]
+
+
+def field_docs(definition: Any) -> dict[str, str]:
+    """The string under each field of a dataclass, its meaning and unit, by name; {} where there is no source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(definition)))
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    body = tree.body[0].body if tree.body and isinstance(tree.body[0], ast.ClassDef) else []
+    found = {}
+    for field, text in zip(body, body[1:], strict=False):
+        is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
+            found[field.target.id] = " ".join(str(text.value.value).split())  # type: ignore[union-attr, attr-defined]
+    return found
+
+
+def _known(name: str) -> Entry:
+    entry = find(name)
+    assert entry is not None
+    return entry
+
+
+def _sentence(entry: Entry) -> str:
+    """The first paragraph of the definition, on one line."""
+    return " ".join((inspect.getdoc(entry.definition) or "").split("\n\n")[0].replace("`", "").split())
+
+
+def _table(*columns: str) -> Table:
+    table = Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.columns[0].no_wrap = True
+    return table

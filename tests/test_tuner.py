@@ -15,13 +15,13 @@ from rltuner.compose import compose
 from rltuner.config import FinetuneConfig, finetune_defaults, preset, read_config, write_config
 from rltuner.errors import InputError
 from rltuner.learner import Learner
-from rltuner.melody import Melodies
+from rltuner.melody import Melodies, Meter
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import measure
 from rltuner.policy import load
 from rltuner.replay import Replay
 from rltuner.rules import load_rulebook
-from rltuner.rules.rule import rule
+from rltuner.rules.contract import RuleError
 from rltuner.run_folder import RunFolder
 from rltuner.tuner import finetune, rounds_of, tune_round
 
@@ -224,17 +224,82 @@ def same_state(generator: torch.Generator) -> torch.Generator:
     return other
 
 
-@rule("test_infinite")
-def infinite(melodies: Melodies) -> torch.Tensor:
-    rewards = torch.zeros(melodies.events.shape)
-    rewards[2, 5] = float("inf")
-    return rewards
+def write_rule(path: Path, body: str) -> str:
+    """A rule file whose one rule sees `events`, a float [B, T], and runs the body."""
+    path.write_text(
+        "import torch\nfrom rltuner.rules import rule\n\ncalls = []\n\n"
+        f"@rule('{path.stem}')\ndef judge(melodies):\n    events = melodies.events.float()\n    {body}\n"
+    )
+    return str(path)
 
 
-def test_a_reward_that_is_not_finite_stops_the_run_with_its_name(note_rnn: Path, tmp_path: Path) -> None:
-    (tmp_path / "bad.toml").write_text("[rules.test_infinite]\n")
-    with pytest.raises(InputError, match=r"'test_infinite' gave inf for event 5 in round 1"):
-        finetune(tiny(note_rnn, tmp_path / "run", rules=str(tmp_path / "bad.toml")))
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("return events / 0", "'broken' gave nan|'broken' gave inf"),
+        ("return events.double()", "'broken' returned torch.float64; expected torch.float32"),
+        ("return events.sum(dim=1)", r"'broken' returned shape \[2\]; expected \[B, T\] = \[2, 12\]"),
+        ("raise KeyError('x')", r"line \d+: rule 'broken' raised KeyError"),
+        ("return events.flip(1) * melodies.valid", "'broken' reads the future"),
+        ("return events - events.mean()", "reads the future|depends on|rewards padding"),
+        ("return torch.rand(events.shape)", "two different rewards|reads the future|depends on"),
+    ],
+)
+def test_a_rule_that_breaks_its_contract_stops_a_run_before_it_begins(
+    body: str, says: str, note_rnn: Path, tmp_path: Path
+) -> None:
+    rules = write_rule(tmp_path / "broken.py", body)
+    with pytest.raises(InputError, match=says):
+        finetune(tiny(note_rnn, tmp_path / "run", rules=rules))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_rule_that_fails_in_the_middle_leaves_a_run_that_goes_on(note_rnn: Path, tmp_path: Path) -> None:
+    """The state saved is the one before the round: resumed without the failure, it ends as if there had been none."""
+    flag = tmp_path / "fail"
+    body = f"""import os
+    calls.append(1)
+    if os.path.exists({str(flag)!r}) and len(melodies) == 8:
+        raise RuntimeError("the disk is full")
+    return -events * melodies.valid"""
+    rules = write_rule(tmp_path / "fragile.py", body)
+    config = tiny(note_rnn, tmp_path / "run", rules=rules, checkpoint_every=1)
+    whole = finetune(tiny(note_rnn, tmp_path / "whole", rules=rules))
+    flag.touch()
+    with pytest.raises(
+        RuleError, match=r"round 1: .*fragile.py, line \d+: rule 'fragile' raised RuntimeError"
+    ):
+        finetune(config)
+    flag.unlink()
+    finetune(FinetuneConfig(resume=tmp_path / "run", rules=rules))
+    model = Path("policy") / "model.safetensors"
+    assert (whole / model).read_bytes() == (tmp_path / "run" / model).read_bytes()
+
+
+def test_a_rule_file_is_never_run_because_a_folder_names_it(note_rnn: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    rules = write_rule(tmp_path / "mine.py", "return -events * melodies.valid")
+    run = finetune(tiny(note_rnn, tmp_path / "run", rules=rules))
+    code = Path(rules).read_text()
+    Path(rules).write_text(f"open({str(ran)!r}, 'w')\n" + code)
+    with pytest.raises(InputError, match=r"mine.py, a Python file, which is code: .* --rules"):
+        finetune(FinetuneConfig(resume=run))
+    with pytest.raises(InputError, match="which is code"):
+        read_config(run / "config.toml")
+    with pytest.raises(InputError, match=r"not the rule file that the run .* began with"):
+        finetune(FinetuneConfig(resume=run, rules=rules))
+    assert not ran.exists()
+    Path(rules).write_text(code)
+    finetune(FinetuneConfig(resume=run, rules=rules))
+    assert load(run).card["rules"]["code"].keys() == {"mine.py"}
+
+
+def test_a_book_in_another_metre_makes_a_policy_in_that_metre(note_rnn: Path, tmp_path: Path) -> None:
+    (tmp_path / "waltz.toml").write_text('extends = "gauldin"\nmeter = "3/4"\nkey = "A minor"\n')
+    policy = load(finetune(tiny(note_rnn, tmp_path / "run", rules=str(tmp_path / "waltz.toml"), length=12)))
+    assert policy.meter == Meter(12, 4)
+    assert policy.compose(2, 12, seed=0).meter == Meter(12, 4)
+    assert policy.card["rules"]["meter"] == "3/4"
 
 
 @pytest.mark.parametrize(

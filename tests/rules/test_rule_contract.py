@@ -1,6 +1,7 @@
 """What every rule promises, whatever it rewards: causal, pure, blind to padding and to the batch."""
 
 import random
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from hypothesis import given
 from rltuner.errors import InputError
 from rltuner.melody import Melodies
 from rltuner.rules import Rule, load_rulebook, make_rule, rule, rule_names
+from rltuner.rules.rule import find
 
-every_rule = pytest.mark.parametrize("name", rule_names())
+SHIPPED = [name for name in rule_names() if find(name).is_shipped]  # type: ignore[union-attr]
+every_rule = pytest.mark.parametrize("name", SHIPPED)
 
 
 @pytest.fixture(scope="module")
@@ -108,21 +111,26 @@ def test_a_book_scores_no_melodies(time: int) -> None:
 
 
 def test_every_registered_rule_satisfies_the_protocol() -> None:
-    assert all(isinstance(make_rule(name, {}), Rule) for name in rule_names())
+    assert all(isinstance(make_rule(name, {}), Rule) for name in SHIPPED)
 
 
 def test_a_name_is_taken_once() -> None:
     def impostor(melodies: Melodies) -> torch.Tensor:
         return melodies.events.float()
 
-    with pytest.raises(InputError, match=r"rule 'key': the name is taken by rltuner\.rules\.key\.InKey"):
+    with pytest.raises(InputError, match=r"rule 'key': the name is taken by a rule of rltuner"):
         rule("key")(impostor)
 
 
 def test_a_namesake_from_another_module_does_not_replace_a_rule() -> None:
-    namesake = type("InKey", (), {"__qualname__": "InKey", "__module__": "somewhere.else"})
+    @dataclass(frozen=True)
+    class InKey:
+        def __call__(self, melodies: Melodies) -> torch.Tensor:
+            return melodies.events.float()
+
+    InKey.__qualname__ = "InKey"
     with pytest.raises(InputError, match="the name is taken"):
-        rule("key")(namesake)
+        rule("key")(InKey)
 
 
 def test_no_rule_is_called_like_the_sum_of_all_rules() -> None:

@@ -1,0 +1,133 @@
+"""One melody of a person's own: MIDI, ABC or MusicXML, at the pitch it is written in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from rltuner.errors import InputError
+from rltuner.melody import Melodies, Vocabulary
+
+FORMATS = {
+    ".mid": "midi",
+    ".midi": "midi",
+    ".abc": "abc",
+    ".xml": "musicxml",
+    ".musicxml": "musicxml",
+    ".mxl": "musicxml",
+}
+ANY_PITCH = Vocabulary(0, 128)
+
+
+@dataclass(frozen=True)
+class Song:
+    """A melody as it was read."""
+
+    melody: Melodies
+    """A batch of one, in its own metre."""
+    title: str
+    remarks: tuple[str, ...]
+    """What a person should know of how it was read; one sentence each."""
+
+
+def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None) -> Song:
+    """The melody in a file. Repeats are played, a pickup is dropped, onsets are rounded to sixteenths.
+
+    Of a file with several tunes or parts the first is taken. A melody that leaves the vocabulary is moved by octaves;
+    else it stays in its key.
+
+    Raises InputError, naming the file, where it is missing, broken, in several voices, silent, of an unknown format, or
+    wider than the vocabulary.
+    """
+    file = Path(path)
+    kind = FORMATS.get(file.suffix.lower())
+    if kind is None:
+        raise InputError(f"{file}: not one of {', '.join(FORMATS)}")
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
+    if kind == "midi":
+        melody, title, remarks = Melodies.from_midi(file, ANY_PITCH), file.stem, []
+    else:
+        melody, title, remarks = _from_score(file, kind)
+    melody, moved = _fitted(file, melody, vocabulary if vocabulary is not None else Vocabulary())
+    return Song(melody, title, tuple([*remarks, *moved]))
+
+
+def _from_score(file: Path, kind: str) -> tuple[Melodies, str, list[str]]:
+    """ABC and MusicXML, by the corpus's parser without its transposition."""
+    from rltuner.abc_notation import split_abc
+    from rltuner.bars import UnusableError
+    from rltuner.parse import READERS, finish
+
+    content = str(file)
+    remarks = []
+    if kind == "abc":
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+        tunes = split_abc(text)
+        if not tunes:
+            raise InputError(f"{file}: no ABC tune in it (no X: and no K: field)")
+        if len(tunes) > 1:
+            remarks.append(f"the first of {len(tunes)} tunes")
+        content = tunes[0]
+    try:
+        drafts = READERS[kind](content, file.name)
+    except UnusableError as reason:
+        raise InputError(f"{file}: {reason}") from None
+    except Exception as error:  # a parser of broken text raises anything
+        raise InputError(f"{file}: cannot be read ({' '.join(str(error).split())[:160]})") from None
+    if not drafts:
+        raise InputError(f"{file}: no notes")
+    if len(drafts) > 1:
+        remarks.append(f"the first of {len(drafts)} parts")
+    parsed = finish(replace(drafts[0], sharps=0), ANY_PITCH)
+    if parsed.tune is None:
+        raise InputError(f"{file}: {parsed.detail or parsed.outcome}")
+    remarks += list(parsed.marks)
+    melody = Melodies([list(parsed.tune.events)], None, None, ANY_PITCH, parsed.tune.meter)
+    return melody, parsed.tune.title, remarks
+
+
+def _fitted(file: Path, melody: Melodies, vocabulary: Vocabulary) -> tuple[Melodies, list[str]]:
+    """The melody in the vocabulary, moved by as few octaves as that takes."""
+    pitches = melody.pitch[melody.is_onset]
+    if not len(pitches):
+        raise InputError(f"{file}: no notes")
+    low, high = int(pitches.min()), int(pitches.max())
+    shifts = [
+        12 * octaves
+        for octaves in range(-10, 11)
+        if low + 12 * octaves >= vocabulary.min_pitch and high + 12 * octaves < vocabulary.max_pitch
+    ]
+    if not shifts:
+        raise InputError(
+            f"{file}: MIDI pitches {low} to {high} are wider than the vocabulary ({vocabulary.min_pitch} to "
+            f"{vocabulary.max_pitch - 1})"
+        )
+    shift = min(shifts, key=abs)
+    events = melody.events + (melody.vocabulary.min_pitch + shift - vocabulary.min_pitch) * melody.is_onset
+    moved = (
+        [f"moved by {shift // 12:+d} octave{'s' if abs(shift) > 12 else ''} to fit the vocabulary"]
+        if shift
+        else []
+    )
+    return Melodies(events, None, None, vocabulary, melody.meter), moved
+
+
+def krumhansl_key(melody: Melodies) -> str:
+    """The key of a batch of one by music21's Krumhansl-Schmuckler analysis, from how long each pitch sounds."""
+    from rltuner.scores import estimated_key
+
+    lengths = torch.zeros(128)
+    for pitch, start, end in melody.notes(0):
+        lengths[pitch] += end - start
+    return estimated_key({pitch: int(length) for pitch, length in enumerate(lengths.tolist()) if length})[1]

@@ -1,0 +1,211 @@
+"""What a rule book makes of one melody: event by event, and which rule gave what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from rltuner.console import output_console, say
+from rltuner.errors import InputError
+from rltuner.key import Key
+from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies
+from rltuner.rules.book import RuleBook, load_rulebook
+from rltuner.songs import krumhansl_key, read_song
+from rltuner.storage import write_atomically
+
+NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+
+
+def run_explain(
+    file: Path,
+    rules: str = "gauldin",
+    key: str | None = None,
+    png: Path | None = None,
+    json: Path | None = None,
+) -> None:
+    """`rltuner rules explain`: prints the melody event by event, and writes the picture and the JSON where asked.
+
+    Raises InputError for a melody, book, key or file name that cannot be used.
+    """
+    for target in (png, json):
+        if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
+            raise InputError(f"{target}: not a file name in a folder that exists")
+    if png is not None and png.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"{png}: --png writes .png, .svg or .pdf")
+    song = read_song(file)
+    book = load_rulebook(rules, key=key)
+    explained = explain(song.melody, book)
+    for remark in song.remarks:
+        say(f"{file}: {remark}")
+    estimate = krumhansl_key(song.melody)
+    if Key.parse(estimate).pitch_classes != Key.parse(book.key).pitch_classes:
+        say(
+            f"the melody sounds like {estimate} (Krumhansl) and is judged in {book.key}; "
+            f'another key: --key "{estimate}"'
+        )
+    title = f"{song.title}, judged by the {book.name} book in {book.key}, {explained['meter']}"
+    output_console.print(title, markup=False)
+    for table in tables(explained):
+        output_console.print(table)
+    if json is not None:
+        text = dumps(explained, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(json, text.encode())
+        say(f"events and rewards: {json}")
+    if png is not None:
+        plot(song.melody, explained, png, title)
+        say(f"picture: {png}")
+
+
+def event_name(event: int, melody: Melodies) -> str:
+    """ "C4" for an onset (middle C is C4), "hold", "rest"."""
+    if event in (NOTE_OFF, NO_EVENT):
+        return "rest" if event == NOTE_OFF else "hold"
+    pitch = event - 2 + melody.vocabulary.min_pitch
+    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def explain(melody: Melodies, book: RuleBook) -> dict[str, Any]:
+    """Rewards of a batch of one, as plain values: what `--json` writes.
+
+    "events" lists every event with its place ("bar", "beat" and "step" of the beat, from 1), its name, class, MIDI pitch
+    (null for holds and rests), total reward and the rewards of the rules that gave any; "rules" has each rule's sum, and
+    "total" the sum of all.
+    """
+    scores = book.score(melody)
+    meter = book.meter if book.meter is not None else melody.meter
+    total = scores.pop("total")[0].tolist()
+    rewards = {name: values[0].tolist() for name, values in scores.items()}
+    events = []
+    for t, event in enumerate(melody.events[0].tolist()):
+        in_bar = t % meter.steps_per_bar
+        pitch = int(melody.pitch[0, t])
+        events.append(
+            {
+                "bar": t // meter.steps_per_bar + 1,
+                "beat": in_bar // meter.steps_per_beat + 1,
+                "step": in_bar % meter.steps_per_beat + 1,
+                "event": event_name(event, melody),
+                "class": event,
+                "pitch": pitch if pitch >= 0 else None,
+                "reward": total[t],
+                "rules": {name: values[t] for name, values in rewards.items() if values[t]},
+            }
+        )
+    return {
+        "book": book.name,
+        "key": book.key,
+        "meter": str(meter),
+        "events": events,
+        "rules": {name: sum(values) for name, values in rewards.items()},
+        "total": sum(total),
+    }
+
+
+def tables(explained: dict[str, Any]) -> Iterator[Table]:
+    """For the terminal: the events (runs of holds or rests that earned nothing are one line), then the rules' sums."""
+    events = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    events.add_column("bar:beat:step", no_wrap=True)
+    events.add_column("event", no_wrap=True)
+    events.add_column("reward", justify="right", no_wrap=True)
+    events.add_column("because")
+    idle = 0
+    for entry in explained["events"]:
+        nothing = entry["pitch"] is None and not entry["rules"]
+        if nothing and idle:
+            idle += 1
+            continue
+        idle = 1 if nothing else 0
+        place = f"{entry['bar']}:{entry['beat']}:{entry['step']}"
+        because = Text(", ").join(
+            Text(f"{name} {value:+.3g}", style="red" if value < 0 else "green")
+            for name, value in sorted(entry["rules"].items(), key=lambda item: -abs(item[1]))
+        )
+        reward = f"{entry['reward']:+.2f}" if entry["rules"] else ""
+        events.add_row(place, entry["event"], reward, because)
+    yield events
+    sums = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    sums.add_column("rule")
+    sums.add_column("sum", justify="right")
+    sums.add_column("events", justify="right")
+    for name, value in explained["rules"].items():
+        count = sum(name in entry["rules"] for entry in explained["events"])
+        sums.add_row(name, f"{value:+.2f}", str(count))
+    sums.add_section()
+    sums.add_row("total", f"{explained['total']:+.2f}", str(len(explained["events"])))
+    yield sums
+
+
+def plot(melody: Melodies, explained: dict[str, Any], file: Path, title: str) -> None:
+    """A piano roll whose notes are coloured by what they earned, over the rewards of each rule, step by step.
+
+    A note's colour is the sum of the rewards from its onset to its end; a hatched note lost more than it earned, so that
+    the picture can be read in black and white. Long melodies take several rows.
+    """
+    from rltuner.eval.plots import pyplot
+
+    plt = pyplot()
+    from matplotlib.colors import TwoSlopeNorm
+
+    rewards = [entry["reward"] for entry in explained["events"]]
+    notes = melody.notes(0)
+    earned = [sum(rewards[start:end]) for _, start, end in notes]
+    limit = max([abs(value) for value in earned] + [1e-6])
+    norm, colours = TwoSlopeNorm(0, -limit, limit), plt.get_cmap("PuOr_r")
+    bar = melody.meter.steps_per_bar
+    per_row = bar * min(4, max(1, -(-len(rewards) // bar)))
+    rows = max(1, -(-len(rewards) // per_row))
+    used = [
+        name
+        for name, value in explained["rules"].items()
+        if any(name in e["rules"] for e in explained["events"])
+    ]
+    figure = plt.figure(figsize=(12, 3.4 * rows + 0.9), layout="constrained")
+    grid = figure.subplots(2 * rows, 1, height_ratios=[2.2, 1] * rows, squeeze=False)[:, 0]
+    low, high = min(pitch for pitch, _, _ in notes) - 2, max(pitch for pitch, _, _ in notes) + 2
+    shades, hatches = plt.get_cmap("tab20"), ("", "///", "...", "xxx")
+    for row in range(rows):
+        first = row * per_row
+        roll, bars = grid[2 * row], grid[2 * row + 1]
+        for (pitch, start, end), value in zip(notes, earned, strict=True):
+            if start < first + per_row and end > first:
+                roll.broken_barh(
+                    [(start, end - start)], (pitch - 0.45, 0.9), facecolor=colours(norm(value)), edgecolor="black",
+                    linewidth=0.7, hatch="////" if value < 0 else None,
+                )  # fmt: skip
+        above, below = [0.0] * len(rewards), [0.0] * len(rewards)
+        for index, name in enumerate(used):
+            values = [entry["rules"].get(name, 0.0) for entry in explained["events"]]
+            bottoms = [above[t] if value > 0 else below[t] for t, value in enumerate(values)]
+            bars.bar(
+                [t + 0.5 for t in range(len(values))], values, 0.9, bottoms, color=shades(index % 20), label=name,
+                hatch=hatches[index % 4], edgecolor="black", linewidth=0.3,
+            )  # fmt: skip
+            above = [total + max(value, 0) for total, value in zip(above, values, strict=True)]
+            below = [total + min(value, 0) for total, value in zip(below, values, strict=True)]
+        for axes in (roll, bars):
+            axes.set_xlim(first, first + per_row)
+            for step in range(first, first + per_row + 1, bar):
+                axes.axvline(step, color="0.6", linewidth=0.8, zorder=0)
+            axes.set_xticks(range(first, first + per_row + 1, bar))
+            axes.tick_params(labelsize=8)
+        roll.set_ylim(low, high)
+        roll.set_ylabel("MIDI pitch", fontsize=9)
+        roll.set_xticklabels([])
+        bars.axhline(0, color="black", linewidth=0.8)
+        bars.set_ylabel("reward", fontsize=9)
+        bars.set_xticklabels([f"bar {step // bar + 1}" for step in range(first, first + per_row + 1, bar)])
+    mappable = plt.cm.ScalarMappable(norm, colours)
+    figure.colorbar(
+        mappable, ax=list(grid), label="reward while the note lasts (hatched: negative)", shrink=0.6
+    )
+    handles, labels = grid[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(file, dpi=110)
+    plt.close(figure)

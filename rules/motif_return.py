@@ -1,0 +1,87 @@
+"""`motif_return`: ideas come back, as they were or on another degree."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rltuner.errors import InputError
+from rltuner.key import Key
+from rltuner.melody import Melodies
+from rltuner.rules.rule import rule
+
+FEWEST_ONSETS = 3
+SKIPPED = -(10**6)  # stands for "no onset" among degrees
+
+
+@rule("motif_return")
+@dataclass(frozen=True)
+class MotifReturn:
+    """At the end of a motif, `exact` where it was played before, `transposed` where it was on another degree.
+
+    A melody is divided into motifs of half a bar (a whole bar where half of it is no whole number of beats). Two are
+    alike where rhythm and contour agree, the contour in degrees of the key's scale, so that C D E and D E F are one
+    motif. They have at least three onsets, and two pitches. From the third time on a motif earns nothing: an idea that
+    comes back is form, one that never leaves is not.
+
+    Source: Gauldin 1995, on motivic unity and sequence; RL Tuner's reward_repeated_motif knows exact repetition only.
+    """
+
+    key: str = "C major"
+    """Tonic and mode; gives the scale whose degrees are counted."""
+    exact: float = 1.0
+    """Reward of a motif that comes back as it was."""
+    transposed: float = 1.0
+    """Reward of a motif that comes back on another degree."""
+    times: int = 2
+    """A motif counts until it has been played so often."""
+
+    def __post_init__(self) -> None:
+        if self.times < 1:
+            raise InputError(f"times = {self.times}: a motif is played at least once")
+
+    def __call__(self, melodies: Melodies) -> Tensor:
+        rewards = torch.zeros(melodies.events.shape, device=melodies.events.device)
+        size = motif_steps(melodies)
+        count = melodies.events.shape[1] // size
+        if not count or not len(melodies):
+            return rewards
+        whole = (len(melodies), count, size)
+        onset = melodies.is_onset[:, : count * size].reshape(whole)
+        degree = _degrees(melodies, Key.parse(self.key))[:, : count * size].reshape(whole)
+        first = onset.long().argmax(dim=2, keepdim=True)  # the first onset, 0 where there is none
+        contour = torch.where(onset, degree - degree.gather(2, first), SKIPPED)  # (B, count, size)
+        base = degree.gather(2, first)[..., 0]
+        moves = (contour.amax(dim=2) > 0) | (torch.where(onset, contour, 0).amin(dim=2) < 0)
+        is_motif = (onset.sum(dim=2) >= FEWEST_ONSETS) & moves
+        events = melodies.events[:, : count * size].reshape(whole)
+        # Holds and rests are part of the rhythm: compare the classes where there is no onset.
+        shape = torch.where(onset, contour, SKIPPED - 1 - events)
+        for index in range(1, count):
+            alike = (shape[:, :index] == shape[:, index : index + 1]).all(dim=2)  # (B, index)
+            same = alike & (base[:, :index] == base[:, index : index + 1])
+            times = alike.sum(dim=1)
+            counts = is_motif[:, index] & (times > 0) & (times < self.times + 1)
+            reward = torch.where(same.any(dim=1), self.exact, self.transposed)
+            rewards[:, (index + 1) * size - 1] = torch.where(counts, reward, 0.0)
+        return torch.where(melodies.valid, rewards, 0.0)
+
+
+def motif_steps(melodies: Melodies) -> int:
+    """Steps of a motif: half a bar where that is a whole number of beats, else a bar."""
+    bar, beat = melodies.meter.steps_per_bar, melodies.meter.steps_per_beat
+    return bar // 2 if bar % (2 * beat) == 0 else bar
+
+
+def _degrees(melodies: Melodies, key: Key) -> Tensor:
+    """int64 [B, T]: scale degrees above the tonic of MIDI octave -1; a note between two degrees has a number of its own.
+
+    A degree is doubled, and the notes between are odd numbers, so that moving a motif along the scale adds a constant.
+    """
+    table = torch.empty(12, dtype=torch.int64, device=melodies.events.device)
+    for semitone in range(12):
+        below = [d for d in range(len(key.degrees)) if key.degrees[d] <= semitone][-1]
+        table[semitone] = 2 * below + (key.degrees[below] != semitone)
+    above = melodies.pitch - key.tonic
+    octave = torch.div(above, 12, rounding_mode="floor")
+    return octave * 2 * len(key.degrees) + table[above % 12]
