@@ -13,18 +13,23 @@ from rltuner.console import output_console, say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.eval.paper import PUBLISHED, evaluate
-from rltuner.eval.table import terminal_table
+from rltuner.eval.rewards import held_out_rewards, mean_rewards
+from rltuner.eval.table import rewards_table, terminal_table
 from rltuner.key import Key
+from rltuner.melody import Meter
+from rltuner.rules.book import load_rulebook
 from rltuner.sources import melodies_of
 
 
 def run(config: EvaluateConfig) -> dict[str, Any]:
     """Composes or reads the melodies of every source, prints the table, and writes JSON where asked.
 
-    Returns what the JSON file holds. Raises InputError for a source, key or file that cannot be used.
+    Returns what the JSON file holds. Raises InputError for a source, key, metre, book or file that cannot be used.
     """
     torch.set_num_threads(config.threads)
     Key.parse(config.key)
+    meter = Meter.parse(config.meter)
+    book = load_rulebook(config.rules) if config.rules is not None else None
     usable_device(config.device)
     if not config.sources:
         raise InputError("evaluate: name at least one source, such as: rltuner evaluate note_rnn")
@@ -41,6 +46,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             seed=config.seed,
             temperature=config.temperature,
             device=config.device,
+            meter=meter,
         )
         distinct = len(
             {
@@ -53,7 +59,10 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             "steps": int(melodies.lengths.sum()),
             "distinct": distinct,
             "rows": evaluate(melodies, key=config.key),
+            "held_out": held_out_rewards(melodies, key=config.key),
         }
+        if book is not None:
+            results[source]["rules"] = mean_rewards(melodies, book)
         seconds = time.monotonic() - started
         say(
             f"{source}: {len(melodies):,} melodies, {distinct / max(1, len(melodies)):.2%} distinct ({seconds:.1f} s)"
@@ -63,8 +72,15 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         columns |= PUBLISHED
     output_console.print("\n" + f"The RL Tuner paper's rows, key of {config.key}")
     output_console.print(terminal_table(columns))
+    if book is not None:
+        output_console.print(f"Mean reward per melody by the {book.name} book, in {book.key}")
+        output_console.print(rewards_table({source: result["rules"] for source, result in results.items()}))
+    output_console.print("Mean reward per melody by held-out rules, which no shipped book rewards")
+    output_console.print(rewards_table({source: result["held_out"] for source, result in results.items()}))
     report = {
         "key": config.key,
+        "meter": config.meter,
+        "book": book.record if book is not None else None,
         "length": config.length,
         "primer": config.primer,
         "seed": config.seed,

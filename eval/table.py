@@ -44,6 +44,18 @@ def terminal_table(columns: Columns) -> Table:
     return table
 
 
+def rewards_table(columns: Columns) -> Table:
+    """Mean rewards: one line a rule, one column a source."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", overflow="fold")
+    for rule in next(iter(columns.values())):
+        cells = ("–" if math.isnan(values[rule]) else f"{values[rule]:+.3f}" for values in columns.values())
+        table.add_row(rule, *cells)
+    return table
+
+
 def markdown_table(columns: Columns) -> str:
     """The same as Markdown."""
     lines = [

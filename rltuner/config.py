@@ -221,6 +221,10 @@ class EvaluateConfig:
     """Events a melody, and of the windows that human tunes are cut into."""
     key: str = "C major"
     """Judges the notes in key and the tonic."""
+    meter: str = "4/4"
+    """Of the human windows; checkpoints and files have their own."""
+    rules: str | None = None
+    """Also give what each rule of this book pays: a shipped name, a .toml file, or a Python rule file (which is run)."""
     primer: str = "random_note"
     """What checkpoints hear first: none, random_note, human, or a MIDI file."""
     temperature: float = 1.0

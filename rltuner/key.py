@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rltuner.errors import InputError
 
@@ -87,6 +88,6 @@ def _custom_degrees(text: str, numbers: str) -> tuple[int, ...]:
     if not all(word.isascii() and word.isdigit() and int(word[:3]) < 12 for word in words):
         raise InputError(f"key {text!r}: the semitones above the tonic are whole numbers from 0 to 11")
     degrees = [int(word) for word in words]
-    if degrees[0] != 0 or any(low >= high for low, high in zip(degrees, degrees[1:], strict=False)):
+    if degrees[0] != 0 or any(low >= high for low, high in pairwise(degrees)):
         raise InputError(f"key {text!r}: the semitones above the tonic start with 0 and rise")
     return tuple(degrees)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, SupportsIndex
@@ -166,6 +166,7 @@ class Melodies:
         """bool [B, T]: True where the event belongs to the melody, False on padding."""
         self.events: Tensor = torch.where(self.valid, events, NO_EVENT)
         _check_classes(self.events, 0, self.vocabulary, "events")
+        self._views: dict[Hashable, Tensor] = {}
         if context is None:
             self.context = torch.empty((batch, 0), dtype=torch.int64, device=device)
         else:
@@ -207,6 +208,15 @@ class Melodies:
         """int64 [B, T]: semitones from the previous onset to the onset at t; 0 where either is missing."""
         both = self.is_onset & (self.previous_pitch >= 0)
         return torch.where(both, self.pitch - self.previous_pitch, 0)
+
+    def once(self, what: Hashable, compute: Callable[[], Tensor]) -> Tensor:
+        """The value of `compute`, which is called the first time only: a view of one's own, by a name of its own.
+
+        For what several rules need and what takes long, such as `rules.motif.distinct_pitches`.
+        """
+        if what not in self._views:
+            self._views[what] = compute()
+        return self._views[what]
 
     # A batch behaves like a sequence of melodies.
 

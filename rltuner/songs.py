@@ -48,12 +48,13 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
         raise InputError(f"{file}: not one of {', '.join(FORMATS)}")
     if not file.is_file():
         raise InputError(f"{file}: no such file")
-    if kind == "midi":
-        melody, title, remarks = Melodies.from_midi(file, ANY_PITCH), file.stem, []
-    else:
-        melody, title, remarks = _from_score(file, kind)
+    melody, title, remarks = _from_midi(file) if kind == "midi" else _from_score(file, kind)
     melody, moved = _fitted(file, melody, vocabulary if vocabulary is not None else Vocabulary())
-    return Song(melody, title, tuple([*remarks, *moved]))
+    return Song(melody, title, (*remarks, *moved))
+
+
+def _from_midi(file: Path) -> tuple[Melodies, str, list[str]]:
+    return Melodies.from_midi(file, ANY_PITCH), file.stem, []
 
 
 def _from_score(file: Path, kind: str) -> tuple[Melodies, str, list[str]]:

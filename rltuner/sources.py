@@ -11,7 +11,7 @@ from pathlib import Path
 from rltuner.compose import compose
 from rltuner.console import say
 from rltuner.errors import InputError
-from rltuner.melody import Melodies
+from rltuner.melody import Melodies, Meter
 from rltuner.policy import load
 from rltuner.storage import CONFIG, shipped_checkpoints
 
@@ -25,11 +25,13 @@ def melodies_of(
     seed: int = 0,
     temperature: float = 1.0,
     device: str = "cpu",
+    meter: Meter | None = None,
 ) -> Melodies:
     """The melodies of a source.
 
     Checkpoints compose `count` melodies of `length` events. Human tunes give as many windows of `length` events as
-    there are, files are taken whole, at whatever length; `count` does not apply to either. Of a folder, MIDI files
+    there are in the metre (4/4 where not given), files are taken whole, at whatever length; `count` does not apply to
+    either. Of a folder, MIDI files
     that cannot be used are named on standard error and left out.
 
     Raises InputError where the source is unknown or has no melody.
@@ -38,10 +40,11 @@ def melodies_of(
     if source == "human":
         from rltuner.tunes import human_tunes, windows
 
-        found = windows(human_tunes(), length)
+        found = windows(human_tunes(), length, meter)
         if not len(found):
             raise InputError(
-                f"human: no test tune in 4/4 is as long as {length} events; use a shorter --length"
+                f"human: no test tune in {found.meter} is as long as {length} events; use a shorter --length or "
+                "another --meter"
             )
         return found
     if path.is_file():

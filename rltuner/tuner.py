@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from rltuner.backups import reward
 from rltuner.compose import compose

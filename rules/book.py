@@ -200,6 +200,9 @@ def book_from_table(name: str, table: Mapping[str, Any], code: Mapping[str, str]
         weight = parameters.pop("weight", 1.0)
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
             raise InputError(f"rules.{rule_name}.weight = {weight!r} is not a finite number")
+        if not weight:
+            make_rule(rule_name, parameters)  # what is wrong is wrong in a rule that is off, too
+            continue
         known = find(rule_name)
         if known is not None and "key" in parameter_types(known.definition):
             parameters.setdefault("key", key)
@@ -212,6 +215,8 @@ def book_from_table(name: str, table: Mapping[str, Any], code: Mapping[str, str]
         rules[rule_name] = made
         weights[rule_name] = float(weight)
         resolved[rule_name] = {"weight": float(weight), **parameters_of(made)}
+    if not rules:
+        raise InputError("every rule in it has weight 0")
     content: dict[str, Any] = {"description": description, "key": key, "rules": resolved}
     if meter is not None:
         content["meter"] = meter

@@ -160,7 +160,7 @@ def lifted(name: str, definition: Any) -> Any:
         _refuse_fields(where, definition)
         _refuse_signature(where, definition, list[int], list[float])
 
-        class Lifted(definition):  # type: ignore[misc, valid-type]
+        class Lifted(definition):  # type: ignore[misc]
             _takes_lists = True
 
             def __call__(self, melodies: Melodies) -> Tensor:

@@ -47,14 +47,15 @@ def leap_outcomes(melodies: Melodies, wait: int = 6) -> Tensor:
     """
     outcome = torch.zeros(melodies.events.shape, dtype=torch.int8, device=melodies.events.device)
     batch, time = outcome.shape
-    onset, pitch, interval = (
-        x.T.contiguous() for x in (melodies.is_onset, melodies.pitch, melodies.interval)
-    )
+    onset = melodies.is_onset.T.contiguous()
+    pitch, interval = (x.T.to(torch.int16).contiguous() for x in (melodies.pitch, melodies.interval))
     direction = interval.sign()
     leaps = interval.abs() >= FIFTH
-    open_direction = torch.zeros(batch, dtype=torch.int64, device=outcome.device)
+    open_direction = torch.zeros(batch, dtype=torch.int16, device=outcome.device)
     left_pitch = torch.zeros_like(open_direction)
-    last_leap = torch.zeros_like(open_direction)  # step of the last leap, 0 at the start
+    last_leap = torch.zeros(
+        batch, dtype=torch.int64, device=outcome.device
+    )  # step of the last leap, 0 at the start
     for t in range(1, time):
         leap, is_open = leaps[t], open_direction != 0
         back = leap & is_open & (direction[t] != open_direction)

@@ -42,35 +42,14 @@ def ends_repeated_motif(melodies: Melodies, steps: int) -> Tensor:
     So it is never true before t = 2 steps - 1. Events are compared exactly: pitches, rests and holds.
     """
     is_motif = distinct_pitches(melodies, steps) >= MIN_PITCHES
-    time = melodies.events.shape[1]
-    if time < 2 * steps or not len(melodies):
-        return torch.zeros_like(is_motif)
-    windows = _window_ids(melodies.events, steps)  # [B, W], window w ends at step w + steps - 1
-    # A stable sort brings equal windows together, the earliest first: its end is the one to compare with.
-    ids, order = windows.sort(dim=1, stable=True)
-    starts_group = torch.ones_like(ids, dtype=torch.bool)
-    starts_group[:, 1:] = ids[:, 1:] != ids[:, :-1]
-    places = torch.arange(ids.shape[1], device=ids.device)
-    first_place = torch.where(starts_group, places, 0).cummax(dim=1).values
-    earliest = torch.empty_like(order).scatter_(1, order, order.gather(1, first_place))
+    events = melodies.events.to(torch.int16)
+    time = events.shape[1]
     repeated = torch.zeros_like(is_motif)
-    repeated[:, steps - 1 :] = places - earliest >= steps
+    for distance in range(steps, time - steps + 1):
+        # (B, ...) entry i: the `length` events from i on are those from i + distance on; doubled until it is `steps`
+        same, length = events[:, distance:] == events[:, :-distance], 1
+        while length < steps:
+            more = min(length, steps - length)
+            same, length = same[:, more:] & same[:, :-more], length + more
+        repeated[:, distance + steps - 1 :] |= same
     return repeated & is_motif
-
-
-def _window_ids(events: Tensor, steps: int) -> Tensor:
-    """int64 [B, T - steps + 1]: a number for each window of `steps` events, equal only for equal windows.
-
-    The number is the window written in base V. Where that would overflow, the numbers so far are replaced by
-    their ranks, which keeps equality exact for windows of any length.
-    """
-    base = int(events.max()) + 1
-    ids, largest = torch.zeros_like(events), 1
-    for offset in range(steps):
-        if largest * base >= 2**62:
-            ids = ids.unique(return_inverse=True)[1]
-            largest = int(ids.max()) + 1
-        shifted = events[:, offset:]
-        ids = ids[:, : shifted.shape[1]] * base + shifted
-        largest *= base
-    return ids

@@ -15,7 +15,7 @@ from rltuner.rules.rule import rule
 class RhythmRates:
     """At the end of each bar, `penalty` where its share of onsets, or of silent steps, is outside human limits.
 
-    The rest of the steps are held notes, so the limits keep them too. The limits are those of about 97 in 100 bars of the
+    The rest of the steps are held notes, so the limits keep them too. The limits are those of about 98 in 100 bars of the
     validation tunes (docs/rules.md).
     """
 

@@ -93,17 +93,17 @@ def _register(name: str, definition: R) -> R:
     if name == TOTAL:
         raise InputError(f"rule {name!r}: the name stands for the sum of all rules; choose another")
     refuse_unfit(name, definition)
-    own = definition.__module__.partition(".")[0] == "rltuner"
+    own = str(definition.__module__).partition(".")[0] == "rltuner"
     source = _SOURCE.get() or (OWN if own else where_defined(definition))
     packaged = own or _PACKAGED.get()
     known = _REGISTER.get(name)
-    if known is not None and _origin(known.definition) != _origin(definition):
-        # A rule in a file or a notebook may be written anew; one that a package brings may not be taken from it.
-        if packaged or known.is_packaged or known.source == source:
-            raise InputError(
-                f"{where_defined(definition)}: rule {name!r}: the name is taken by a rule of {known.source}; "
-                "choose another"
-            )
+    taken = known is not None and _origin(known.definition) != _origin(definition)
+    # A rule in a file or a notebook may be written anew; one that a package brings may not be taken from it.
+    if taken and known is not None and (packaged or known.is_packaged or known.source == source):
+        raise InputError(
+            f"{where_defined(definition)}: rule {name!r}: the name is taken by a rule of {known.source}; "
+            "choose another"
+        )
     _REGISTER[name] = Entry(name, definition, source, packaged)
     _PROVEN.discard(name)
     return definition
@@ -176,7 +176,7 @@ def make_rule(name: str, parameters: Mapping[str, Any] | None = None) -> Rule:
             raise InputError(f"rule {name!r}: unknown parameter {parameter!r}; {suggest(parameter, types)}")
         values[parameter] = _converted(name, parameter, value, types[parameter])
     try:
-        made: Rule = definition(**values) if isinstance(definition, type) else definition  # type: ignore[assignment]
+        made: Rule = definition(**values) if isinstance(definition, type) else definition
     except InputError as error:
         raise InputError(f"rule {name!r}: {error}") from None
     except Exception as error:

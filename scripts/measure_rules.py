@@ -8,8 +8,8 @@ and last windows only. The Note RNN composes 10,000 melodies of 32 events from r
 have every event drawn evenly from all classes.
 
 A rule's figures are its mean reward a melody. d is (human - Note RNN) / pooled standard deviation, with its standard
-error by bootstrap over tunes and samples. Where rewards are the log-likelihood ratio of human against composed, an unbiased judge's
-weight would be (human - Note RNN) / pooled variance, the last column (nats; rules taken one by one).
+error by bootstrap over tunes and samples. The last column is (human - Note RNN) / pooled variance: the weight that
+makes a normally distributed reward the log-likelihood ratio of human against composed, in nats, one rule at a time.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import torch
 from rltuner.cli import main
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
+from rltuner.rules.held_out import HELD_OUT
 
 
 def run(*arguments: object) -> int:
@@ -61,7 +62,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (["evaluate", "note_rnn", "--key", "H major"], "H major"),
         (["evaluate", "note_rnn", "--key", "C majro"], "did you mean 'major'"),
         (["info", "nowhere"], "nowhere"),
-        (["rules", "nowhere.toml"], "nowhere.toml"),
+        (["rules", "show", "nowhere.toml"], "nowhere.toml"),
         (["pretrain", "--corpus", "tunebook", "--out", "new"], "did you mean 'tunebooks'"),
         (["pretrain", "--corpus", "./nowhere", "--out", "new"], "nowhere"),
     ],
@@ -175,7 +176,7 @@ def test_the_shipped_note_rnn_is_told_about(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_magenta_book_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("rules") == 0
+    assert run("rules", "show", "magenta") == 0
     assert "preferred_intervals" in capsys.readouterr().out
 
 
@@ -196,3 +197,73 @@ def test_a_small_corpus_makes_a_note_rnn(tmp_path: Path, monkeypatch: pytest.Mon
     card = (tmp_path / "a" / "README.md").read_text()
     assert "broken 1" in card
     assert run("pretrain", "--corpus", songs, *arguments, "--out", tmp_path / "a") == 2
+
+
+def test_a_rule_is_shown_with_its_parameters_units_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("rules", "show", "leap_recovery") == 0
+    printed = capsys.readouterr().out
+    for part in ("from rltuner", "Smallest leap in semitones", "-1.0", "Gauldin"):
+        assert part in printed
+
+
+def test_rules_are_listed_with_package_book_and_definition(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("rules", "list") == 0
+    printed = capsys.readouterr().out
+    assert "held out" in printed
+    assert "book gauldin" in printed
+
+
+def test_a_rule_file_that_breaks_the_contract_is_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from rltuner.rules import rule\n@rule('ends_high')\ndef f(melodies):\n"
+        "    return ((melodies.events[:, -1:] > 20) & melodies.valid).float() if melodies.events.numel() "
+        "else melodies.events.float()\n"
+    )
+    assert run("rules", "check", str(tmp_path / "mine.py")) == 2
+    printed = capsys.readouterr()
+    assert "reads the future: a change of event" in printed.err
+    assert "1 of 1 rules break the contract: ends_high" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rules"], "Expected one of {list, show, check, explain}; see: rltuner rules --help"),
+        (["rules", "show"], "see: rltuner rules show --help"),
+        (
+            ["rules", "show", "leap_recovry"],
+            "no rule or book is called 'leap_recovry'; did you mean 'leap_recovery'?",
+        ),
+        (["rules", "check", "nope"], "unknown rule book 'nope'"),
+    ],
+)
+def test_rules_says_what_it_wants(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*words) == 2
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_evaluate_gives_the_rewards_of_a_book_and_of_held_out_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "e.json"
+    words = ["human", "--length", "24", "--meter", "3/4", "--rules", "gauldin", "--key", "A minor"]
+    assert run("evaluate", *words, "--json", str(file)) == 0
+    printed = capsys.readouterr().out
+    for part in (
+        "Mean reward per melody by the gauldin book",
+        "held-out rules",
+        "syncopation",
+        "motif_return",
+    ):
+        assert part in printed
+    report = json.loads(file.read_text())
+    assert report["meter"] == "3/4"
+    assert report["sources"]["human"]["melodies"] == 287
+    assert set(report["sources"]["human"]["held_out"]) == set(HELD_OUT)
+    assert report["book"]["rules"]["cadence"]["weight"] == 2.0
+    assert run("evaluate", "human", "--meter", "5/8") == 2
+    assert "no test tune in 5/8" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Learning: what moves, what must not, and that the real loop finds a known optimum."""
+"""Learning: what moves, and what must not. That it finds the optimum is in test_optimum."""
 
 import dataclasses
 
@@ -10,21 +10,10 @@ from rltuner.learner import Learner
 from rltuner.melody import Melodies, Vocabulary
 from rltuner.note_rnn import NoteRNN
 from rltuner.replay import Replay
-from rltuner.rules.book import book_from_table
-from rltuner.rules.rule import rule
-from rltuner.tuner import rounds_of, tune_round
 
 every_algorithm = pytest.mark.parametrize("algo", ["q", "psi", "g"])
 SMALL = Vocabulary(60, 63)  # 5 classes
 LENGTH = 3
-
-
-@rule("test_wishes")
-def wishes(melodies: Melodies) -> torch.Tensor:
-    """Fixed random rewards of each event given the one before: enough for a unique optimum."""
-    table = torch.randn((LENGTH, 5, 5), generator=torch.Generator().manual_seed(7))
-    previous = torch.nn.functional.pad(melodies.events[:, :-1], (1, 0))
-    return table[torch.arange(LENGTH), previous, melodies.events]
 
 
 def small(algo: str, **changes: object) -> FinetuneConfig:
@@ -93,30 +82,6 @@ def test_learning_continues_from_its_tensors_as_if_never_stopped(algo: str) -> N
         learner.learn(*batch(learner))
     for (name, tensor), again in zip(one.tensors().items(), other.tensors().values(), strict=True):
         assert torch.equal(tensor, again), name
-
-
-def all_melodies() -> Melodies:
-    events = torch.cartesian_prod(*[torch.arange(5)] * LENGTH)
-    return Melodies(events, None, torch.full((len(events), 1), 2), SMALL)
-
-
-@pytest.mark.parametrize("algo", ["psi", "g"])
-def test_tuning_finds_the_optimum(algo: str) -> None:
-    """With gamma = 1 the best policy is pi* = p exp(sum r / c) / Z; it is enumerated over all 125 melodies."""
-    note_rnn = NoteRNN(SMALL, (24,), seed=3)
-    config = small(algo)
-    learner, book = Learner(note_rnn, config), book_from_table("test", {"rules": {"test_wishes": {}}})
-    generator, replay = torch.Generator().manual_seed(0), Replay(config.replay)
-    for update in range(rounds_of(config)):
-        tune_round(learner, replay, book, generator, update)
-    melodies = all_melodies()
-    with torch.no_grad():
-        log_p = learner.log_prior(melodies).gather(2, melodies.events[..., None])[..., 0].sum(dim=1)
-    exact = (log_p + wishes(melodies).sum(dim=1) / config.c).softmax(dim=0)
-    found = learner.policy.log_prob(melodies).sum(dim=1).exp()
-    prior_distance = (exact - log_p.exp()).abs().sum() / 2
-    assert float(prior_distance) > 0.5, "the rules must ask for something"
-    assert float((exact - found).abs().sum() / 2) <= 0.05
 
 
 def test_the_replay_keeps_the_last_melodies_with_their_rewards() -> None:

@@ -1,5 +1,6 @@
 """Rule books: what they add up, what identifies them, and how they say what is wrong."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,8 @@ import torch
 from conftest import random_tunes
 
 from rltuner.errors import InputError
-from rltuner.melody import Melodies
-from rltuner.rules import RuleBook, book_names, load_rulebook, make_rule, rule_names
+from rltuner.melody import Melodies, Meter
+from rltuner.rules import RuleBook, RuleError, book_names, load_rulebook, make_rule, rule_names
 from rltuner.rules.book import book_from_table
 
 
@@ -58,10 +59,12 @@ def test_a_weight_multiplies_its_rule_and_only_that(batch: Melodies) -> None:
     torch.testing.assert_close(heavy["total"], heavy["motif"] + heavy["key"])
 
 
-def test_a_weight_of_zero_silences_a_rule(batch: Melodies) -> None:
-    scores = book_from_table("silent", {"rules": {"motif": {"weight": 0}}}).score(batch)
-    assert not scores["total"].any()
-    assert scores["total"].dtype == torch.float32
+def test_a_weight_of_zero_switches_a_rule_off(batch: Melodies) -> None:
+    book = book_from_table("x", {"rules": {"motif": {"weight": 0}, "key": {}}})
+    assert list(book.score(batch)) == ["key", "total"]
+    assert book.digest == book_from_table("x", {"rules": {"key": {}}}).digest
+    with pytest.raises(InputError, match="every rule in it has weight 0"):
+        book_from_table("silent", {"rules": {"motif": {"weight": 0}}})
 
 
 def test_a_parameter_reaches_its_rule() -> None:
@@ -180,3 +183,80 @@ def test_books_are_frozen() -> None:
     book: RuleBook = load_rulebook("magenta")
     with pytest.raises(AttributeError):
         book.key = "D major"  # type: ignore[misc]
+
+
+def test_a_book_that_extends_another_replaces_entry_by_entry(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(
+        'extends = "magenta"\nkey = "A minor"\n[rules.key]\nweight = 2\n[rules.motif]\nweight = 0\n'
+    )
+    (tmp_path / "mine.toml").write_text('extends = "base.toml"\n[rules.key]\npenalty = -5\n[rules.cadence]\n')
+    book = load_rulebook(tmp_path / "mine.toml")
+    assert set(book.rules) == set(load_rulebook("magenta").rules) - {"motif"} | {"cadence"}
+    assert book.key == "A minor"
+    assert book.table["rules"]["key"] == {"weight": 2.0, "key": "A minor", "penalty": -5.0}
+    assert book.table["rules"]["tonic"]["reward"] == 3.0
+
+
+def test_books_that_extend_each_other_in_a_circle_are_named(tmp_path: Path) -> None:
+    for name, parent in (("a", "b"), ("b", "c"), ("c", "a")):
+        (tmp_path / f"{name}.toml").write_text(f'extends = "{parent}.toml"\n[rules.key]\n')
+    assert "extends goes in a circle: a.toml -> b.toml -> c.toml -> a.toml" in refusal(
+        str(tmp_path / "a.toml")
+    )
+
+
+def test_a_book_may_have_the_name_of_the_one_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "magenta.toml").write_text('extends = "magenta"\n[rules.key]\nweight = 3\n')
+    assert load_rulebook(tmp_path / "magenta.toml").weights["key"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('extends = "magneta"', ["unknown rule book 'magneta'", "did you mean 'magenta'?"]),
+        ('extends = "none.toml"', ["none.toml: no such rule book"]),
+        ('extends = "rules.py"', ["extends = 'rules.py'", "shipped book or a .toml file"]),
+        ("extends = 3", ["extends = 3"]),
+        ('extends = "magenta"\nrules = 3', ["no rules in it"]),
+        ('extends = "magenta"\n[rules]\nkey = 2', ["rules.key must be a table"]),
+        ('meter = "5/32"\n[rules.key]', ["5/32", "the sixteenth grid cannot hold it"]),
+        ('meter = "3-4"\n[rules.key]', ["'3-4'", "such as '3/4'"]),
+        ("meter = 3\n[rules.key]", ["meter = 3"]),
+        ('metre = "3/4"\n[rules.key]', ["unknown entry 'metre'", "did you mean 'meter'?"]),
+    ],
+)
+def test_what_is_wrong_in_a_book_or_its_parents_is_named(text: str, parts: list[str], write_book) -> None:
+    path = write_book(text)
+    message = refusal(path)
+    assert path in message
+    for part in parts:
+        assert part in message
+
+
+def test_the_meter_of_a_book_is_where_its_rules_see_bars() -> None:
+    events = [14, *[1] * 11, 16, *[1] * 11]
+    waltz = book_from_table("x", {"meter": "3/4", "rules": {"downbeat_onset": {}}})
+    free = book_from_table("x", {"rules": {"downbeat_onset": {}}})
+    assert waltz.score(Melodies(events))["total"].sum() == 2
+    assert free.score(Melodies(events))["total"].sum() == 0
+    assert free.score(Melodies(events, meter=Meter(12, 4)))["total"].sum() == 2
+    assert waltz.meter == Meter(12, 4)
+    assert waltz.digest != free.digest
+
+
+def test_a_key_given_besides_replaces_the_books() -> None:
+    book = load_rulebook("gauldin", key="A harmonic minor")
+    assert {entry["key"] for entry in book.table["rules"].values() if "key" in entry} == {"A harmonic minor"}
+
+
+def test_the_gauldin_book_has_a_rule_for_each_of_its_ideas() -> None:
+    book = load_rulebook("gauldin")
+    assert len(book.rules) == 11
+    assert all(weight > 0 for weight in book.weights.values())
+
+
+def test_a_rule_that_misbehaves_in_a_batch_is_named_by_score() -> None:
+    book = load_rulebook("magenta")
+    broken = dataclasses.replace(book, rules={"odd": lambda melodies: melodies.events}, weights={"odd": 1.0})
+    with pytest.raises(RuleError, match=r"rule 'odd' returned torch.int64; expected torch.float32"):
+        broken.score(Melodies([14]))
