@@ -111,6 +111,8 @@ class FinetuneConfig:
     """The rules' reward is divided by c: the lower, the more the rules count against the data. Paper: 0.5."""
     gamma: float = 1.0
     """Discount a step. With 1 the optimum is known: pi* = p exp(sum of r / c). Paper: 0.5. Q: 0.9."""
+    as_earned: bool = True
+    """Pay what a rule gives at the end as it is earned; the sum of a melody stays the same."""
     trace: float = 0.6
     """Lambda of the multi-step backup: 0 looks one step ahead (the paper), 1 to the end of the melody."""
     batch_size: int = 256
@@ -256,6 +258,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "events": 1_000_000,
         "c": 0.5,
         "gamma": 0.5,
+        "as_earned": False,
         "trace": 0.0,
         "batch_size": 32,
         "minibatch_size": 1,  # 32 transitions

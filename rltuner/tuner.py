@@ -149,7 +149,8 @@ def tune_round(
             "objective": rule_reward / config.c - kl,
             **{f"rule_{name}": value for name, value in by_rule.items()},
         }
-    rewards = reward(learner.backup, scores["total"].to(config.device) / config.c, log_prior)
+    total = book.earned(melodies.to("cpu"), scores) if config.as_earned else scores["total"]
+    rewards = reward(learner.backup, total.to(config.device) / config.c, log_prior)
     pool, pool_rewards = melodies, rewards
     if len(replay) and (count := round(config.replayed * config.batch_size)):
         old, old_rewards = replay.draw(count, melodies, generator)

@@ -65,10 +65,7 @@ class RuleBook:
 
         Raises RuleError, naming the rule, where one raises, or returns no finite float32 [B, T].
         """
-        if self.meter is not None and self.meter != melodies.meter:
-            melodies = Melodies(
-                melodies.events, melodies.lengths, melodies.context, melodies.vocabulary, self.meter
-            )
+        melodies = self._in_meter(melodies)
         scores = {
             name: rewards_of(name, rule, melodies) * self.weights[name] for name, rule in self.rules.items()
         }
@@ -76,6 +73,26 @@ class RuleBook:
         for reward in scores.values():
             total += reward
         return {**scores, TOTAL: total}
+
+    def earned(self, melodies: Melodies, scores: Mapping[str, Tensor]) -> Tensor:
+        """The total reward as it is earned, float32 [B, T]: the same sum a melody, less of it at the end.
+
+        A rule that pays for a whole melody at its last event may tell what each event changed (its method `as_earned`);
+        the others are taken from `scores`, what `score` gave. Source: Arjona-Medina et al., "RUDDER: Return Decomposition
+        for Delayed Rewards" (2019): rewards with equal returns have equal optimal policies where gamma = 1.
+        """
+        melodies = self._in_meter(melodies)
+        total = scores[TOTAL].clone()
+        for name, rule in self.rules.items():
+            as_earned = getattr(rule, "as_earned", None)
+            if as_earned is not None:
+                total += rewards_of(name, as_earned, melodies) * self.weights[name] - scores[name]
+        return total
+
+    def _in_meter(self, melodies: Melodies) -> Melodies:
+        if self.meter is None or self.meter == melodies.meter:
+            return melodies
+        return Melodies(melodies.events, melodies.lengths, melodies.context, melodies.vocabulary, self.meter)
 
     @property
     def record(self) -> dict[str, Any]:

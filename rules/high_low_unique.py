@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rltuner.melody import Melodies
+from rltuner.rules.grid import is_last
 from rltuner.rules.rule import rule
 
 
@@ -22,9 +23,20 @@ class HighLowUnique:
 
     def __call__(self, melodies: Melodies) -> Tensor:
         earned = has_unique_highest(melodies).float() + has_unique_lowest(melodies).float()
-        steps = torch.arange(melodies.events.shape[1], device=melodies.events.device)
-        is_last = steps == melodies.lengths[:, None] - 1
-        return is_last * (self.reward * earned)[:, None]
+        return is_last(melodies) * (self.reward * earned)[:, None]
+
+    def as_earned(self, melodies: Melodies) -> Tensor:
+        """The same sum a melody: what each event changed of the reward that the melody would get if it ended there."""
+        if not melodies.events.numel():
+            return torch.zeros(melodies.events.shape)
+        low = torch.where(
+            melodies.is_onset, melodies.vocabulary.size - melodies.events, 0
+        )  # 0 where there is no onset
+        unique = _is_once_so_far(melodies.events).float() + (
+            _is_once_so_far(low) & (low.cummax(1).values > 0)
+        )
+        change = unique - torch.nn.functional.pad(unique[:, :-1], (1, 0))
+        return torch.where(melodies.valid, self.reward * change, 0.0)
 
 
 def has_unique_highest(melodies: Melodies) -> Tensor:
@@ -41,6 +53,15 @@ def has_unique_lowest(melodies: Melodies) -> Tensor:
     return _occurs_once(
         torch.where(melodies.is_onset, melodies.events, above_all), melodies.is_onset, highest=False
     )
+
+
+def _is_once_so_far(values: Tensor) -> Tensor:
+    """bool [B, T]: the largest of the values 0..t occurs once among them."""
+    largest = values.cummax(dim=1).values
+    rises = values > torch.nn.functional.pad(largest[:, :-1], (1, 0), value=-1)
+    count = (values == largest).long().cumsum(dim=1)
+    before = torch.where(rises, count - 1, 0).cummax(dim=1).values
+    return count - before == 1
 
 
 def _occurs_once(classes: Tensor, counted: Tensor, highest: bool) -> Tensor:

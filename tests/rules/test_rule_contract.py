@@ -114,6 +114,30 @@ def test_every_registered_rule_satisfies_the_protocol() -> None:
     assert all(isinstance(make_rule(name, {}), Rule) for name in SHIPPED)
 
 
+@every_rule
+@given(tune=tunes())
+def test_what_is_paid_as_it_is_earned_is_the_same_in_all(name: str, tune: list[int]) -> None:
+    """And causal: what a prefix has earned is what it would get if it ended there."""
+    judge = make_rule(name)
+    if not hasattr(judge, "as_earned"):
+        return
+    earned = judge.as_earned(Melodies.from_lists([tune, [*tune, 1, 1]]))
+    for length in range(len(tune) + 1):
+        prefix = judge(Melodies([tune[:length]])) if length else torch.zeros(1)
+        assert float(earned[0, :length].sum()) == float(prefix.sum())
+    assert torch.equal(earned[0, : len(tune)], earned[1, : len(tune)])
+    assert not earned[0, len(tune) :].any()
+
+
+def test_a_book_pays_the_same_as_it_is_earned() -> None:
+    batch = Melodies.from_lists(random_tunes(90, seed=13))
+    book = load_rulebook("magenta")
+    scores = book.score(batch)
+    earned = book.earned(batch, scores)
+    torch.testing.assert_close(earned.sum(dim=1), scores["total"].sum(dim=1))
+    assert not torch.equal(earned, scores["total"])
+
+
 def test_a_name_is_taken_once() -> None:
     def impostor(melodies: Melodies) -> torch.Tensor:
         return melodies.events.float()
