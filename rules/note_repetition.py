@@ -23,7 +23,7 @@ class NoteRepetition:
     """Reward of an event that repeats too often or lasts too long."""
     most: int = 4
     """Notes of one pitch in a row, at most."""
-    bars: float = 1.0
+    bars: float = 1.5
     """Bars that one note, or one silence, may last."""
 
     def __call__(self, melodies: Melodies) -> Tensor:

@@ -27,9 +27,11 @@ LENGTH, SAMPLES, RESAMPLED = 32, 10_000, 200
 KEY = "C major"
 
 
-def windows_by_tune(tunes: list[Tune]) -> tuple[Melodies, torch.Tensor, torch.Tensor, torch.Tensor]:
+def windows_by_tune(
+    tunes: list[Tune], length: int
+) -> tuple[Melodies, torch.Tensor, torch.Tensor, torch.Tensor]:
     """All windows; the number of the tune of each; bool: the first, the last window of its tune."""
-    parts = [(index, windows([tune], LENGTH)) for index, tune in enumerate(tunes)]
+    parts = [(index, windows([tune], length, tune.meter)) for index, tune in enumerate(tunes)]
     parts = [(index, part) for index, part in parts if len(part)]
     owner = torch.cat([torch.full((len(part),), index) for index, part in parts])
     first = torch.cat([torch.arange(len(part)) == 0 for _, part in parts])
@@ -77,14 +79,15 @@ def cases() -> list[tuple[str, str, dict[str, object], str]]:
     return found
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(2)
-    tunes = [
-        tune
-        for tune in split_tunes(load_corpus("tunebooks").tunes, 0)["validation"]
-        if tune.meter == Meter() and tune.key.lower().endswith("major")
-    ]
-    human, owner, first, last = windows_by_tune(tunes)
+def major_tunes(meter: Meter) -> list[Tune]:
+    validation = split_tunes(load_corpus("tunebooks").tunes, 0)["validation"]
+    return [tune for tune in validation if tune.meter == meter and tune.key.lower().endswith("major")]
+
+
+def print_rules() -> None:
+    """The table of all rules, in 4/4."""
+    tunes = major_tunes(Meter())
+    human, owner, first, last = windows_by_tune(tunes, LENGTH)
     which = {"all": torch.ones_like(first), "first": first, "last": last}
     composed = rltuner.load("note_rnn").compose(SAMPLES, LENGTH, seed=0)
     random = Melodies(torch.randint(38, (SAMPLES, LENGTH), generator=torch.Generator().manual_seed(0)))
@@ -94,11 +97,35 @@ if __name__ == "__main__":
     print("| rule | human | Note RNN | random notes | d | evidence weight |")
     print("|---|---:|---:|---:|---:|---:|")
     for title, name, parameters, chosen in cases():
-        if name != "?" and "key" in parameter_types(type(make_rule(name))):
+        if "key" in parameter_types(type(make_rule(name))):
             parameters = {"key": KEY, **parameters}
         rule = make_rule(name, parameters)
-        scores = [rule(melodies).sum(dim=1).double() for melodies in (human, composed, random)]
+        scores = [rule(melodies).sum(dim=1) for melodies in (human, composed, random)]
         scores[0] = scores[0][which[chosen]]
-        d, error, weight = effect(scores[0].float(), owner[which[chosen]], scores[1].float())
+        d, error, weight = effect(scores[0], owner[which[chosen]], scores[1])
         means = " | ".join(f"{float(score.mean()):.3f}" for score in scores)
         print(f"| {title} | {means} | {d:+.2f} ± {error:.2f} | {weight:+.2f} |")
+
+
+def print_metres() -> None:
+    """The gauldin book's total in every metre of the corpus: windows of two bars at least, and samples as long."""
+    book, policy = load_rulebook("gauldin"), rltuner.load("note_rnn")
+    print("\n| metre | tunes | windows | human | Note RNN | d |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for signature, bars in (("4/4", 2), ("6/8", 3), ("2/4", 4), ("3/4", 3), ("9/8", 2)):
+        meter = Meter.parse(signature)
+        length = bars * meter.steps_per_bar
+        tunes = major_tunes(meter)
+        human, owner, _, _ = windows_by_tune(tunes, length)
+        composed = policy.compose(SAMPLES, length, seed=0)
+        composed = Melodies(composed.events, meter=meter)
+        scores = [book.score(melodies)["total"].sum(dim=1) for melodies in (human, composed)]
+        d, error, _ = effect(scores[0], owner, scores[1])
+        means = " | ".join(f"{float(score.mean()):.2f}" for score in scores)
+        print(f"| {meter}, {bars} bars | {len(tunes)} | {len(human)} | {means} | {d:+.2f} ± {error:.2f} |")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    print_rules()
+    print_metres()

@@ -167,10 +167,11 @@ def test_a_fifth_repetition_is_too_many() -> None:
     assert rewards("note_repetition", "C4 C4 - C4 C4 C4 D4 C4") == [0, 0, 0, 0, 0, -1, 0, 0]
 
 
-def test_a_note_or_a_silence_of_more_than_a_bar_is_too_long() -> None:
-    assert rewards("note_repetition", "C4 - - - - - - - -", TWO_FOUR) == [0] * 8 + [-1]
-    assert rewards("note_repetition", "C4 . - - - - - - - -", TWO_FOUR) == [0] * 9 + [-1]
-    assert total("note_repetition", "C4 - - - - - - - -", WALTZ) == 0
+def test_a_note_or_a_silence_of_more_than_a_bar_and_a_half_is_too_long() -> None:
+    held = "- - - - - - - - - - -"
+    assert rewards("note_repetition", f"C4 {held} -", TWO_FOUR) == [0] * 12 + [-1]
+    assert rewards("note_repetition", f"C4 . {held} -", TWO_FOUR) == [0] * 13 + [-1]
+    assert total("note_repetition", f"C4 {held} -", WALTZ) == 0
 
 
 def test_an_octave_and_a_fifth_is_wide_enough() -> None:
@@ -178,12 +179,15 @@ def test_an_octave_and_a_fifth_is_wide_enough() -> None:
     assert rewards("pitch_range", "C4 Ab5 G5 C4 E4") == [0, -1, 0, -1, 0]
 
 
-def test_a_bar_has_human_shares_of_onsets_and_silence() -> None:
+def test_a_bar_has_human_numbers_of_onsets_and_little_silence() -> None:
     assert total("rhythm_rates", "C4 - D4 - E4 - F4 - " * 2) == 0
-    assert rewards("rhythm_rates", "C4 D4 E4 F4 G4 - - -", TWO_FOUR) == [0] * 7 + [-1]  # 5 of 8 are onsets
-    assert rewards("rhythm_rates", "C4 - - - - - - -", TWO_FOUR) == [0] * 7 + [-1]
-    assert rewards("rhythm_rates", "C4 - D4 - . - E4 -", TWO_FOUR) == [0] * 7 + [-1]  # 2 of 8 are silent
-    assert total("rhythm_rates", "C4 D4 E4 F4 G4 A4 B4", TWO_FOUR) == 0  # the bar is not over
+    ten_onsets = "C4 D4 E4 F4 G4 A4 G4 F4 E4 D4 - - - - - -"
+    assert rewards("rhythm_rates", ten_onsets) == [0] * 15 + [-1]
+    assert total("rhythm_rates", "C4 D4 E4 F4 G4 A4 B4 C5", TWO_FOUR) == 0  # sixteenths are the eighths of 2/4
+    assert rewards("rhythm_rates", "C4 - - - - - - - - - - - - - - -", TWO_FOUR) == [0] * 15 + [-1]
+    assert rewards("rhythm_rates", "C4 - D4 - . - E4 -", TWO_FOUR) == [0] * 7 + [-1]  # 2 of 8 steps are silent
+    assert total("rhythm_rates", "C4 - D4 - . E4 - -", TWO_FOUR) == 0
+    assert total("rhythm_rates", ten_onsets[:-2]) == 0  # the bar is not over
 
 
 def test_bars_begin_with_a_note() -> None:
