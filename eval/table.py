@@ -56,6 +56,17 @@ def rewards_table(columns: Columns) -> Table:
     return table
 
 
+def rewards_markdown(columns: Columns) -> str:
+    """The same as Markdown."""
+    lines = ["| rule | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
+    rules = next(iter(columns.values()))
+    lines += [
+        f"| {rule} | " + " | ".join(f"{column[rule]:+.3f}" for column in columns.values()) + " |"
+        for rule in rules
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def markdown_table(columns: Columns) -> str:
     """The same as Markdown."""
     lines = [

@@ -104,7 +104,7 @@ class FinetuneConfig:
     out: Path | None = None
     """Run folder; it must not exist. Default: runs/ALGO-1, runs/ALGO-2, ..."""
     events: int = 2_000_000
-    """Events composed in all."""
+    """Events composed in all, rounded up to whole rounds of `batch_size` melodies of `length` events."""
     length: int = 32
     """Events a melody."""
     c: float = 2.0
@@ -154,7 +154,7 @@ class FinetuneConfig:
     config: Path | None = None
     """Take the defaults from this TOML file, such as a run folder's config.toml."""
     resume: Path | None = None
-    """Continue the run in this folder, with the configuration stored there."""
+    """Continue the run in this folder, with the configuration stored there; --events and a few more can be changed."""
 
     def __post_init__(self) -> None:
         where = "finetune"

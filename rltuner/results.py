@@ -14,7 +14,8 @@ from rltuner.config import FinetuneConfig
 from rltuner.console import output_console, say
 from rltuner.eval.paper import evaluate
 from rltuner.eval.plots import plot_piano_rolls, plot_tuning
-from rltuner.eval.table import markdown_table, terminal_table
+from rltuner.eval.rewards import mean_rewards
+from rltuner.eval.table import markdown_table, rewards_markdown, rewards_table, terminal_table
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import Objective, measure
 from rltuner.policy import Policy
@@ -34,6 +35,8 @@ class Findings:
     """The paper's rows, before and after; empty where the configuration asks for no evaluation."""
     distinct: dict[str, float] = field(default_factory=dict)
     """Share of distinct melodies, by the same names."""
+    rewards: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Mean reward by rule, by the same names."""
     objective: Objective | None = None
     """Of the tuned policy, from the same melodies."""
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -50,6 +53,7 @@ def find(
         for name, composer in composers.items():
             melodies = compose(composer, config.evaluate, config.length, seed=config.seed)
             findings.columns[name] = evaluate(melodies, key=book.key)
+            findings.rewards[name] = mean_rewards(melodies, book)
             findings.distinct[name] = len(melodies.events.unique(dim=0)) / len(melodies)
         findings.objective = measure(policy, note_rnn.to(config.device), melodies, book, config.c)
     return findings
@@ -77,6 +81,8 @@ def write_results(
             f"\nThe RL Tuner paper's rows, {config.evaluate:,} melodies of {config.length} events each"
         )
         output_console.print(terminal_table(findings.columns))
+        output_console.print(f"Mean reward per melody by the {book.name} book, in {book.key}")
+        output_console.print(rewards_table(findings.rewards))
         before, after = findings.distinct.values()
         output_console.print(f"distinct melodies: {before:.2%} before, {after:.2%} after")
         if after < FEW_DISTINCT * before:
@@ -147,13 +153,7 @@ def report_text(
     config: FinetuneConfig, book: RuleBook, findings: Findings, digest: str, samples: list[Path]
 ) -> str:
     """report.md: table, plots, rewards by rule, configuration."""
-    rules = ""
-    if findings.records:
-        first, last = findings.records[0], findings.records[-1]
-        rows = [
-            f"| {name} | {first[f'rule_{name}']:.2f} | {last[f'rule_{name}']:.2f} |" for name in book.rules
-        ]
-        rules = "\n".join(["| rule | first record | last record |", "|---|---:|---:|", *rows]) + "\n"
+    rules = rewards_markdown(findings.rewards) if findings.rewards else ""
     return f"""# Tuning with {config.algo} learning
 
 {figures_text(config, findings)}

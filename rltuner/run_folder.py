@@ -84,12 +84,12 @@ class RunFolder:
 
     def check_code(self, file: str) -> None:
         """InputError unless the Python rule file is, byte for byte, the one that the run began with. Does not run it."""
-        code = self.book_record().get("code", {})
-        known, given = (code if isinstance(code, dict) else {}).get(Path(file).name), digest_of(Path(file))
-        if given != known:
+        code, given = self.book_record().get("code", []), digest_of(Path(file))
+        if code != [given]:
+            known = ", ".join(str(one)[:16] for one in code) if isinstance(code, list) and code else "none"
             raise InputError(
-                f"{file}: not the rule file that the run {self.path} began with (SHA-256 {given[:16]}, "
-                f"the run's {str(known)[:16]}); give that one, or start a new run"
+                f"{file}: not the rule file that the run {self.path} began with (SHA-256 {given[:16]}, the run's "
+                f"{known}); give that one, or start a new run"
             )
 
     def check_book(self, book: RuleBook) -> None:

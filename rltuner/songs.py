@@ -29,6 +29,8 @@ class Song:
     melody: Melodies
     """A batch of one, in its own metre."""
     title: str
+    key: str
+    """As the file names it, "" where it names none; not always one that `Key.parse` knows."""
     remarks: tuple[str, ...]
     """What a person should know of how it was read; one sentence each."""
 
@@ -48,16 +50,16 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
         raise InputError(f"{file}: not one of {', '.join(FORMATS)}")
     if not file.is_file():
         raise InputError(f"{file}: no such file")
-    melody, title, remarks = _from_midi(file) if kind == "midi" else _from_score(file, kind)
+    melody, title, key, remarks = _from_midi(file) if kind == "midi" else _from_score(file, kind)
     melody, moved = _fitted(file, melody, vocabulary if vocabulary is not None else Vocabulary())
-    return Song(melody, title, (*remarks, *moved))
+    return Song(melody, title, key, (*remarks, *moved))
 
 
-def _from_midi(file: Path) -> tuple[Melodies, str, list[str]]:
-    return Melodies.from_midi(file, ANY_PITCH), file.stem, []
+def _from_midi(file: Path) -> tuple[Melodies, str, str, list[str]]:
+    return Melodies.from_midi(file, ANY_PITCH), file.stem, "", []  # many programs write C major by default
 
 
-def _from_score(file: Path, kind: str) -> tuple[Melodies, str, list[str]]:
+def _from_score(file: Path, kind: str) -> tuple[Melodies, str, str, list[str]]:
     """ABC and MusicXML, by the corpus's parser without its transposition."""
     from rltuner.abc_notation import split_abc
     from rltuner.bars import UnusableError
@@ -95,7 +97,7 @@ def _from_score(file: Path, kind: str) -> tuple[Melodies, str, list[str]]:
         raise InputError(f"{file}: {parsed.detail or parsed.outcome}")
     remarks += list(parsed.marks)
     melody = Melodies([list(parsed.tune.events)], None, None, ANY_PITCH, parsed.tune.meter)
-    return melody, parsed.tune.title, remarks
+    return melody, parsed.tune.title, parsed.tune.key, remarks
 
 
 def _fitted(file: Path, melody: Melodies, vocabulary: Vocabulary) -> tuple[Melodies, list[str]]:

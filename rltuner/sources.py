@@ -1,7 +1,7 @@
 """Sources of melodies, named the same way in every command.
 
-A source is a checkpoint (a shipped name, a checkpoint folder or a run folder), a MIDI file, a folder of MIDI files, or
-``human``: the shipped test tunes, cut into non-overlapping windows from bar lines.
+A source is a checkpoint (a shipped name, a checkpoint folder or a run folder), a file (MIDI, ABC or MusicXML), a folder
+of MIDI files, or ``human``: the shipped test tunes, cut into non-overlapping windows from bar lines.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from rltuner.console import say
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter
 from rltuner.policy import load
+from rltuner.songs import read_song
 from rltuner.storage import CONFIG, shipped_checkpoints
 
 
@@ -31,8 +32,7 @@ def melodies_of(
 
     Checkpoints compose `count` melodies of `length` events. Human tunes give as many windows of `length` events as
     there are in the metre (4/4 where not given), files are taken whole, at whatever length; `count` does not apply to
-    either. Of a folder, MIDI files
-    that cannot be used are named on standard error and left out.
+    either. Of a folder, MIDI files that cannot be used are named on standard error and left out.
 
     Raises InputError where the source is unknown or has no melody.
     """
@@ -48,7 +48,10 @@ def melodies_of(
             )
         return found
     if path.is_file():
-        return Melodies.from_midi(path)
+        song = read_song(path)
+        for remark in song.remarks:
+            say(f"{path}: {remark}")
+        return song.melody
     if source not in shipped_checkpoints() and path.is_dir():
         holds_checkpoint = (path / CONFIG).is_file() or (path / "policy" / CONFIG).is_file()
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi"))

@@ -70,6 +70,8 @@ def finetune(config: FinetuneConfig) -> Path:
         folder = RunFolder.create(config, book)
 
     total = rounds_of(config)
+    if updates >= total:
+        say(f"{folder.path}: tuned to its end already; --events with a larger number goes on")
     events = config.batch_size * config.length
     say(f"{config.algo} learning with the {book.name} book from {config.note_rnn}; run folder {folder.path}")
     with progress_bar("tuning", total * events) as advance, delayed_interrupt() as interrupted:

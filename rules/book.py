@@ -31,6 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rltuner.console import say
 from rltuner.errors import InputError
 from rltuner.key import Key
 from rltuner.melody import Melodies, Meter
@@ -103,7 +104,7 @@ class RuleBook:
         """
         entries = [entry for name in self.rules if (entry := find(name)) is not None]
         origins = {entry.name: entry.source for entry in entries if not (entry.is_shipped or self.code)}
-        code = {Path(path).name: digest for path, digest in self.code.items()}
+        code = list(self.code.values())
         return {**self.table, **({"origins": origins} if origins else {}), **({"code": code} if code else {})}
 
     @property
@@ -133,7 +134,9 @@ def load_rulebook(name_or_path: str | os.PathLike[str], *, key: str | None = Non
     code: dict[str, str] = {}
     if text.endswith(".py"):
         file = load_file(Path(text))
-        table = file.book if file.book is not None else {"rules": {name: {} for name in file.rules}}
+        table = file.table
+        if file.unused:
+            say(f"{text}: BOOK does not name {', '.join(file.unused)}, so nothing is paid by it")
         code = {text: file.sha256}
     else:
         table = _read_table(text)
@@ -160,7 +163,7 @@ def _read_table(text: str) -> dict[str, Any]:
         content = Path(text).read_bytes()
     else:
         raise InputError(
-            f"unknown rule book {text!r}; {suggest(text, book_names())}, or give a .toml file or a .py rule file"
+            f"unknown rule book {text!r}; {suggest(text, book_names())} (or give a .toml file, or a .py rule file)"
         )
     try:
         return tomllib.loads(content.decode())
@@ -173,9 +176,13 @@ def _with_parents(table: Mapping[str, Any], seen: list[str], folder: Path) -> di
     own = {name: value for name, value in table.items() if name != "extends"}
     if "extends" not in table:
         return own
+    own.setdefault("description", "")  # the parent's says what the parent is for
     parent = table["extends"]
     if not isinstance(parent, str) or parent.endswith(".py"):
-        raise InputError(f"extends = {parent!r} must be a shipped book or a .toml file")
+        raise InputError(
+            f"extends = {parent!r} must be a shipped book or a .toml file; a Python rule file joins other books by its "
+            "variable BOOK"
+        )
     if parent not in book_names():
         parent = str(folder / parent) if parent.endswith(".toml") else parent
     if _identity(parent) in seen:
@@ -205,7 +212,11 @@ def book_from_table(name: str, table: Mapping[str, Any], code: Mapping[str, str]
         raise InputError(f"meter = {meter!r} must be a time signature such as '3/4'")
     Key.parse(key)
     parsed_meter = Meter.parse(meter) if meter is not None else None
-    if not isinstance(entries, Mapping) or not entries:
+    if not isinstance(entries, Mapping):
+        raise InputError(
+            f"rules = {entries!r} must be a table with an entry for each rule, such as [rules.tonic]"
+        )
+    if not entries:
         raise InputError("no rules in it; add a table such as [rules.tonic]")
     rules: dict[str, Rule] = {}
     weights: dict[str, float] = {}

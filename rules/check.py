@@ -22,7 +22,7 @@ from torch import Tensor
 
 from rltuner.melody import NO_EVENT, Melodies, Meter, Vocabulary
 from rltuner.rules.book import RuleBook
-from rltuner.rules.contract import Rule, RuleError, rewards_of
+from rltuner.rules.contract import Rule, RuleError, rewards_of, where_defined
 from rltuner.rules.rule import find
 
 LENGTH, COUNT = 40, 96
@@ -51,7 +51,11 @@ def refuse_broken_rules(book: RuleBook, vocabulary: Vocabulary, meter: Meter) ->
         entry = find(name)
         if entry is not None and not entry.is_shipped:
             for run in CHECKS.values():
-                run(name, rule, vocabulary, meter)
+                try:
+                    run(name, rule, vocabulary, meter)
+                except RuleError as error:
+                    where = "" if str(error).startswith(where_defined(rule)) else f"{where_defined(rule)}: "
+                    raise RuleError(f"{where}{error}; all that is wrong: rltuner rules check") from None
 
 
 def examine(name: str, rule: Rule) -> Findings:
@@ -172,7 +176,7 @@ def _padding(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> Non
         row, t = wrong[0].tolist()
         raise RuleError(
             f"rule {name!r} rewards padding: step {t} of a melody of {int(lengths[row])} events earned "
-            f"{float(rewards[row, t]):g}; multiply by melodies.valid"
+            f"{float(rewards[row, t]):g}; multiply by melodies.valid, or by melodies.is_onset where it is about notes"
         )
     batch = Melodies.from_lists(lists, vocabulary, meter)
     longer = torch.nn.functional.pad(batch.events, (0, 7), value=vocabulary.size - 1)

@@ -48,7 +48,8 @@ def rewards_of(name: str, rule: Rule, melodies: Melodies) -> Tensor:
         raise
     except Exception as error:
         raise RuleError(
-            f"{where_raised(error)}: rule {name!r} raised {type(error).__name__}: {error}"
+            f"{where_raised(error)}: rule {name!r} raised {type(error).__name__}: {' '.join(str(error).split())} "
+            f"(for {melodies!r})"
         ) from error
     expected = tuple(melodies.events.shape)
     where = f"{where_defined(rule)}: rule {name!r}"
@@ -112,6 +113,11 @@ def _refuse_fields(where: str, definition: type) -> None:
             )
         if field.default is dataclasses.MISSING:
             raise RuleError(f"{where}: parameter {field.name!r} has no default")
+        values = field.default if items and isinstance(field.default, tuple) else (field.default,)
+        one = items[0] if items else kind
+        is_tuple = isinstance(field.default, tuple) or not items
+        if not is_tuple or any(type(v) is not one and (one, type(v)) != (float, int) for v in values):
+            raise RuleError(f"{where}: parameter {field.name!r} = {field.default!r} is not a {field.type}")
 
 
 def _refuse_signature(where: str, definition: Any, argument: Any, result: Any) -> None:

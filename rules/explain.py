@@ -16,7 +16,7 @@ from rltuner.errors import InputError
 from rltuner.key import Key
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies
 from rltuner.rules.book import RuleBook, load_rulebook
-from rltuner.songs import krumhansl_key, read_song
+from rltuner.songs import Song, krumhansl_key, read_song
 from rltuner.storage import write_atomically
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
@@ -43,12 +43,9 @@ def run_explain(
     explained = explain(song.melody, book)
     for remark in song.remarks:
         say(f"{file}: {remark}")
-    estimate = krumhansl_key(song.melody)
-    if Key.parse(estimate).pitch_classes != Key.parse(book.key).pitch_classes:
-        say(
-            f"the melody sounds like {estimate} (Krumhansl) and is judged in {book.key}; "
-            f'another key: --key "{estimate}"'
-        )
+    own, how = _own_key(song)
+    if key is None and _is_other(own, book.key):
+        say(f'the melody is in {own} ({how}) and is judged in {book.key}; in its own key: --key "{own}"')
     title = f"{song.title}, judged by the {book.name} book in {book.key}, {explained['meter']}"
     output_console.print(title, markup=False)
     for table in tables(explained):
@@ -60,6 +57,19 @@ def run_explain(
     if png is not None:
         plot(song.melody, explained, png, title)
         say(f"picture: {png}")
+
+
+def _own_key(song: Song) -> tuple[str, str]:
+    """The key that the file names; where it names none that is known, Krumhansl's estimate."""
+    try:
+        return str(Key.parse(song.key)), "its file says"
+    except InputError:
+        return krumhansl_key(song.melody), "Krumhansl's estimate"
+
+
+def _is_other(one: str, other: str) -> bool:
+    first, second = Key.parse(one), Key.parse(other)
+    return (first.tonic, first.pitch_classes) != (second.tonic, second.pitch_classes)
 
 
 def event_name(event: int, melody: Melodies) -> str:
@@ -93,8 +103,8 @@ def explain(melody: Melodies, book: RuleBook) -> dict[str, Any]:
                 "event": event_name(event, melody),
                 "class": event,
                 "pitch": pitch if pitch >= 0 else None,
-                "reward": total[t],
-                "rules": {name: values[t] for name, values in rewards.items() if values[t]},
+                "reward": round(total[t], 6),
+                "rules": {name: round(values[t], 6) for name, values in rewards.items() if values[t]},
             }
         )
     return {
@@ -102,25 +112,21 @@ def explain(melody: Melodies, book: RuleBook) -> dict[str, Any]:
         "key": book.key,
         "meter": str(meter),
         "events": events,
-        "rules": {name: sum(values) for name, values in rewards.items()},
-        "total": sum(total),
+        "rules": {name: round(sum(values), 6) for name, values in rewards.items()},
+        "total": round(sum(total), 6),
     }
 
 
 def tables(explained: dict[str, Any]) -> Iterator[Table]:
-    """For the terminal: the events (runs of holds or rests that earned nothing are one line), then the rules' sums."""
+    """For the terminal: the events (but for holds that earned nothing), then the rules' sums."""
     events = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     events.add_column("bar:beat:step", no_wrap=True)
     events.add_column("event", no_wrap=True)
     events.add_column("reward", justify="right", no_wrap=True)
     events.add_column("because")
-    idle = 0
     for entry in explained["events"]:
-        nothing = entry["pitch"] is None and not entry["rules"]
-        if nothing and idle:
-            idle += 1
+        if entry["class"] == NO_EVENT and not entry["rules"]:
             continue
-        idle = 1 if nothing else 0
         place = f"{entry['bar']}:{entry['beat']}:{entry['step']}"
         because = Text(", ").join(
             Text(f"{name} {value:+.3g}", style="red" if value < 0 else "green")
@@ -168,7 +174,19 @@ def plot(melody: Melodies, explained: dict[str, Any], file: Path, title: str) ->
     figure = plt.figure(figsize=(12, 3.4 * rows + 0.9), layout="constrained")
     grid = figure.subplots(2 * rows, 1, height_ratios=[2.2, 1] * rows, squeeze=False)[:, 0]
     low, high = min(pitch for pitch, _, _ in notes) - 2, max(pitch for pitch, _, _ in notes) + 2
-    shades, hatches = plt.get_cmap("tab20"), ("", "///", "...", "xxx")
+    shades = (
+        "0.2",
+        "0.75",
+        "#4477aa",
+        "#bbccee",
+        "#228833",
+        "#ccddaa",
+        "#66ccee",
+        "#aa3377",
+        "#eecccc",
+        "#332288",
+    )
+    hatches = ("", "...", "xx", "ooo")  # none like that of the notes, which means a loss
     for row in range(rows):
         first = row * per_row
         roll, bars = grid[2 * row], grid[2 * row + 1]
@@ -183,8 +201,8 @@ def plot(melody: Melodies, explained: dict[str, Any], file: Path, title: str) ->
             values = [entry["rules"].get(name, 0.0) for entry in explained["events"]]
             bottoms = [above[t] if value > 0 else below[t] for t, value in enumerate(values)]
             bars.bar(
-                [t + 0.5 for t in range(len(values))], values, 0.9, bottoms, color=shades(index % 20), label=name,
-                hatch=hatches[index % 4], edgecolor="black", linewidth=0.3,
+                [t + 0.5 for t in range(len(values))], values, 0.9, bottoms, label=name, edgecolor="black",
+                color=shades[index % len(shades)], hatch=hatches[index % 4], linewidth=0.3,
             )  # fmt: skip
             above = [total + max(value, 0) for total, value in zip(above, values, strict=True)]
             below = [total + min(value, 0) for total, value in zip(below, values, strict=True)]

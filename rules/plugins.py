@@ -39,6 +39,17 @@ class RuleFile:
     book: dict[str, Any] | None
     """Its variable BOOK, a rule book as TOML would give it; None where it has none."""
 
+    @property
+    def table(self) -> dict[str, Any]:
+        """The book that the file is: BOOK, or its rules, each with weight 1."""
+        return self.book if self.book is not None else {"rules": {name: {} for name in self.rules}}
+
+    @property
+    def unused(self) -> list[str]:
+        """Rules that BOOK does not name."""
+        named = self.table.get("rules", {})
+        return [name for name in self.rules if not (isinstance(named, dict) and name in named)]
+
 
 _FILES: dict[Path, tuple[RuleFile, dict[str, Entry]]] = {}
 

@@ -13,11 +13,11 @@ from rltuner.rules.rule import rule
 @rule("rhythm_rates")
 @dataclass(frozen=True)
 class RhythmRates:
-    """At the end of each bar, `penalty` where its number of onsets, or its share of silent steps, is outside human limits.
+    """At the end of each bar, `penalty` where its onsets, or its share of silent steps, are outside human limits.
 
-    The rest of the steps are held notes, so the limits keep them too. Onsets are counted by the bar, not by the step: a bar
-    of 2/4 in sixteenths and one of 4/4 in eighths hold the same music. About 98 in 100 bars of the validation tunes in
-    4/4 keep the limits (docs/rules.md).
+    The rest of the steps are held notes, so the limits keep them too. Onsets are counted by the bar, not by the step: a
+    bar of 2/4 in sixteenths and one of 4/4 in eighths hold the same music. About 98 in 100 bars of the validation tunes
+    in 4/4 keep the limits (docs/rules.md).
     """
 
     penalty: float = -1.0

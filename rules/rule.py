@@ -81,7 +81,7 @@ def melody_rule(name: str | R) -> Callable[[R], Any] | Any:
     the default vocabulary). A frozen dataclass whose `__call__` takes such a list has parameters. It becomes a rule of
     `Melodies`, which this returns.
 
-    Slow: Python runs for every event, a hundred times slower than a rule of whole batches. Try an idea with it; where
+    Slow: Python runs for every event, 10 to 30 times slower than a rule of whole batches. Try an idea with it; where
     it stays, write it with tensors. Raises InputError as `rule` does.
     """
     if isinstance(name, str):
@@ -90,6 +90,8 @@ def melody_rule(name: str | R) -> Callable[[R], Any] | Any:
 
 
 def _register(name: str, definition: R) -> R:
+    if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
+        raise RuleError(f"{where_defined(definition)}: rule {name!r}: letters, digits, _ and - make a name")
     if name == TOTAL:
         raise InputError(f"rule {name!r}: the name stands for the sum of all rules; choose another")
     refuse_unfit(name, definition)
@@ -166,14 +168,18 @@ def make_rule(name: str, parameters: Mapping[str, Any] | None = None) -> Rule:
     """
     entry = find(name)
     if entry is None:
-        raise InputError(f"unknown rule {name!r}; {suggest(name, rule_names())}{_broken_plugins()}")
+        raise InputError(
+            f"unknown rule {name!r}; {suggest(name, rule_names())} (a rule is known once its file, module or package has "
+            f"been read: name the .py file, import it, or install it){_broken_plugins()}"
+        )
     _prove(entry)
     definition = entry.definition
     types = parameter_types(definition)
     values: dict[str, Any] = {}
     for parameter, value in (parameters or {}).items():
         if parameter not in types:
-            raise InputError(f"rule {name!r}: unknown parameter {parameter!r}; {suggest(parameter, types)}")
+            known = [*types, "weight"]
+            raise InputError(f"rule {name!r}: unknown parameter {parameter!r}; {suggest(parameter, known)}")
         values[parameter] = _converted(name, parameter, value, types[parameter])
     try:
         made: Rule = definition(**values) if isinstance(definition, type) else definition

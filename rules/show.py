@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -16,7 +18,7 @@ from rltuner.errors import InputError
 from rltuner.rules.book import RuleBook, book_names, load_rulebook
 from rltuner.rules.check import CHECKS, examine
 from rltuner.rules.held_out import HELD_OUT
-from rltuner.rules.plugins import load_installed
+from rltuner.rules.plugins import load_file, load_installed
 from rltuner.rules.rule import Entry, find, make_rule, parameter_types, parameters_of, rule_names, suggest
 
 
@@ -45,16 +47,13 @@ def show(name_or_path: str) -> None:
     elif is_file or name_or_path in book_names():
         show_book(load_rulebook(name_or_path))
     else:
-        known = suggest(name_or_path, [*book_names(), *rule_names()])
-        raise InputError(f"no rule or book is called {name_or_path!r}; {known}")
+        raise _unknown(name_or_path)
 
 
 def show_rule(entry: Entry) -> None:
     """A rule's definition, parameters with units and defaults, reference and package."""
     output_console.print(f"[bold]{entry.name}[/bold]   from {entry.source}\n")
-    output_console.print(
-        (inspect.getdoc(entry.definition) or "(no docstring)").replace("`", ""), markup=False
-    )
+    output_console.print(_quoted(inspect.getdoc(entry.definition) or "(no docstring)"), markup=False)
     defaults = parameters_of(make_rule(entry.name))
     if not defaults:
         output_console.print("\nno parameters", markup=False)
@@ -77,7 +76,8 @@ def show_book(book: RuleBook) -> None:
     """A book's rules with their weights, parameters and first sentence of definition."""
     meter = f", {book.meter}" if book.meter is not None else ""
     table = _table("rule", "weight", "parameters", "definition")
-    table.title = f"{book.name}: {book.description} (key {book.key}{meter}; SHA-256 {book.digest[:16]})"
+    title = ": ".join(filter(None, (book.name, book.description)))
+    table.title = f"{title} (key {book.key}{meter}; SHA-256 {book.digest[:16]})"
     table.title_justify = "left"
     for name in book.rules:
         entry = book.table["rules"][name]
@@ -91,14 +91,7 @@ def check(name_or_path: str) -> None:
 
     Raises InputError where a rule fails.
     """
-    if (
-        not name_or_path.endswith((".toml", ".py"))
-        and name_or_path not in book_names()
-        and find(name_or_path)
-    ):
-        rules: dict[str, Any] = {name_or_path: make_rule(name_or_path)}
-    else:
-        rules = dict(load_rulebook(name_or_path).rules)
+    rules = _rules_of(name_or_path)
     typical = _built_in_cost()
     table = _table("rule", *CHECKS, "µs an event", "beside the built-ins")
     failures: dict[str, str] = {}
@@ -106,6 +99,8 @@ def check(name_or_path: str) -> None:
         findings = examine(name, rule)
         failures |= {f"{name}: {check}": reason for check, reason in findings.failures.items()}
         marks = ["no" if check in findings.failures else "yes" for check in CHECKS]
+        if marks[0] == "no":
+            marks[1:] = "–" * (len(CHECKS) - 1)  # nothing else can be asked of results that are unfit
         table.add_row(
             name, *marks, f"{findings.microseconds:.2f}", f"{findings.microseconds / typical:.1f} x"
         )
@@ -121,6 +116,23 @@ def check(name_or_path: str) -> None:
         f"{name_or_path}: {len(rules)} rule{'s keep' if len(rules) > 1 else ' keeps'} the contract; the built-in rules "
         f"take {typical:.2f} µs an event each (median)"
     )
+
+
+def _rules_of(name_or_path: str) -> dict[str, Any]:
+    """One rule, the rules of a book, or all of a Python file: also those that its BOOK leaves out."""
+    is_file = name_or_path.endswith((".toml", ".py"))
+    if not is_file and name_or_path not in book_names():
+        if find(name_or_path) is None:
+            raise _unknown(name_or_path)
+        return {name_or_path: make_rule(name_or_path)}
+    rules = dict(load_rulebook(name_or_path).rules)
+    if name_or_path.endswith(".py"):
+        rules |= {name: make_rule(name) for name in load_file(Path(name_or_path)).unused}
+    return rules
+
+
+def _unknown(name: str) -> InputError:
+    return InputError(f"no rule or book is called {name!r}; {suggest(name, [*book_names(), *rule_names()])}")
 
 
 def _built_in_cost() -> float:
@@ -153,7 +165,12 @@ def _known(name: str) -> Entry:
 
 def _sentence(entry: Entry) -> str:
     """The first paragraph of the definition, on one line."""
-    return " ".join((inspect.getdoc(entry.definition) or "").split("\n\n")[0].replace("`", "").split())
+    return " ".join(_quoted(inspect.getdoc(entry.definition) or "").split("\n\n")[0].split())
+
+
+def _quoted(docstring: str) -> str:
+    """With the quotes of a terminal instead of the docstring's."""
+    return re.sub("`+", "'", docstring)
 
 
 def _table(*columns: str) -> Table:

@@ -236,7 +236,7 @@ def test_a_rule_file_that_breaks_the_contract_is_told_so(
             ["rules", "show", "leap_recovry"],
             "no rule or book is called 'leap_recovry'; did you mean 'leap_recovery'?",
         ),
-        (["rules", "check", "nope"], "unknown rule book 'nope'"),
+        (["rules", "check", "nope"], "no rule or book is called 'nope'"),
     ],
 )
 def test_rules_says_what_it_wants(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
 import os
 import signal
@@ -289,9 +290,10 @@ def test_a_rule_file_is_never_run_because_a_folder_names_it(note_rnn: Path, tmp_
     with pytest.raises(InputError, match=r"not the rule file that the run .* began with"):
         finetune(FinetuneConfig(resume=run, rules=rules))
     assert not ran.exists()
-    Path(rules).write_text(code)
-    finetune(FinetuneConfig(resume=run, rules=rules))
-    assert load(run).card["rules"]["code"].keys() == {"mine.py"}
+    renamed = tmp_path / "renamed.py"
+    renamed.write_text(code)
+    finetune(FinetuneConfig(resume=run, rules=str(renamed)))
+    assert load(run).card["rules"]["code"] == [hashlib.sha256(code.encode()).hexdigest()]
 
 
 def test_a_book_in_another_metre_makes_a_policy_in_that_metre(note_rnn: Path, tmp_path: Path) -> None:

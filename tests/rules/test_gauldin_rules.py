@@ -183,9 +183,13 @@ def test_a_bar_has_human_numbers_of_onsets_and_little_silence() -> None:
     assert total("rhythm_rates", "C4 - D4 - E4 - F4 - " * 2) == 0
     ten_onsets = "C4 D4 E4 F4 G4 A4 G4 F4 E4 D4 - - - - - -"
     assert rewards("rhythm_rates", ten_onsets) == [0] * 15 + [-1]
-    assert total("rhythm_rates", "C4 D4 E4 F4 G4 A4 B4 C5", TWO_FOUR) == 0  # sixteenths are the eighths of 2/4
+    assert (
+        total("rhythm_rates", "C4 D4 E4 F4 G4 A4 B4 C5", TWO_FOUR) == 0
+    )  # sixteenths are the eighths of 2/4
     assert rewards("rhythm_rates", "C4 - - - - - - - - - - - - - - -", TWO_FOUR) == [0] * 15 + [-1]
-    assert rewards("rhythm_rates", "C4 - D4 - . - E4 -", TWO_FOUR) == [0] * 7 + [-1]  # 2 of 8 steps are silent
+    assert rewards("rhythm_rates", "C4 - D4 - . - E4 -", TWO_FOUR) == [0] * 7 + [
+        -1
+    ]  # 2 of 8 steps are silent
     assert total("rhythm_rates", "C4 - D4 - . E4 - -", TWO_FOUR) == 0
     assert total("rhythm_rates", ten_onsets[:-2]) == 0  # the bar is not over
 
