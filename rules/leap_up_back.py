@@ -45,27 +45,29 @@ def leap_outcomes(melodies: Melodies, wait: int = 6) -> Tensor:
 
     Source: RL Tuner's detect_leap_up_back. Time passes event by event, so this is the one rule with a loop over T.
     """
-    outcome = torch.zeros(melodies.events.shape, dtype=torch.int8, device=melodies.events.device)
-    batch, time = outcome.shape
-    onset = melodies.is_onset.T.contiguous()
+    batch, time = melodies.events.shape
     pitch, interval = (x.T.to(torch.int16).contiguous() for x in (melodies.pitch, melodies.interval))
-    direction = interval.sign()
-    leaps = interval.abs() >= FIFTH
-    open_direction = torch.zeros(batch, dtype=torch.int16, device=outcome.device)
+    leap = interval.abs() >= FIFTH
+    leap_direction = interval.sign() * leap
+    steps_on = melodies.is_onset.T & ~leap
+    origin = pitch - interval
+    # What is open before each event: the leap's direction, 0 where none is, and the pitch it left.
+    open_direction = torch.zeros(time + 1, batch, dtype=torch.int16, device=pitch.device)
     left_pitch = torch.zeros_like(open_direction)
-    last_leap = torch.zeros(
-        batch, dtype=torch.int64, device=outcome.device
-    )  # step of the last leap, 0 at the start
-    for t in range(1, time):
-        leap, is_open = leaps[t], open_direction != 0
-        back = leap & is_open & (direction[t] != open_direction)
-        double = leap & is_open & ~back
-        # (pitch - left) changes sign, or is zero, once the melody is back where the leap began
-        returned = is_open & ~leap & onset[t] & ((pitch[t] - left_pitch) * open_direction <= 0)
-        resolved = returned | (back & (t - 1 - last_leap > wait))
-        outcome[:, t] = resolved.to(torch.int8) - double.to(torch.int8)
-        opens = leap & ~is_open
-        left_pitch = torch.where(opens, pitch[t] - interval[t], left_pitch)
-        open_direction = torch.where(opens, direction[t], torch.where(back | returned, 0, open_direction))
-        last_leap = torch.where(leap, t, last_leap)
-    return outcome
+    for t in range(time):
+        direction, left = open_direction[t], left_pitch[t]
+        is_closed = direction == 0
+        returns = steps_on[t] & ((pitch[t] - left) * direction <= 0)
+        stays = ~(returns | (leap_direction[t] * direction < 0))
+        torch.where(is_closed, leap_direction[t], direction * stays, out=open_direction[t + 1])
+        torch.where(is_closed, origin[t], left, out=left_pitch[t + 1])
+    direction, left = open_direction[:-1], left_pitch[:-1]
+    # (pitch - left) changes sign, or is zero, once the melody is back where the leap began
+    returned = (direction != 0) & steps_on & ((pitch - left) * direction <= 0)
+    steps = torch.arange(time, dtype=torch.int32, device=pitch.device)[:, None]
+    last_leap = torch.nn.functional.pad(
+        (steps * leap).cummax(dim=0).values[:-1], (0, 0, 1, 0)
+    )  # 0 at the start
+    back = (leap_direction * direction < 0) & (steps - 1 - last_leap > wait)
+    outcome = (returned | back).to(torch.int8) - (leap_direction * direction > 0).to(torch.int8)
+    return outcome.T.contiguous()

@@ -37,10 +37,10 @@ class PenalizeAutocorrelation:
         total = torch.zeros(melodies.events.shape, dtype=torch.float64, device=melodies.events.device)
         for lag in LAGS:
             numerator, denominator = autocorrelation(events, lag)
-            size = numerator.abs()
+            size = numerator.abs_()
             exceeds = size * threshold.denominator > denominator * threshold.numerator
-            total += exceeds * (size / denominator.clamp(min=1))
-        return (-self.scale * total * melodies.valid).float()
+            total += (size / denominator.clamp_(min=1)).mul_(exceeds)
+        return (total.mul_(melodies.valid).mul_(-self.scale)).float()
 
 
 def autocorrelation(events: Tensor, lag: int) -> tuple[Tensor, Tensor]:
@@ -60,11 +60,14 @@ def autocorrelation(events: Tensor, lag: int) -> tuple[Tensor, Tensor]:
     steps = events.shape[1]
     n = torch.arange(1, steps + 1, device=events.device).to(events.dtype)
     total = events.cumsum(dim=1)  # sum of x_0..x_t
-    denominator = n * (n * (events * events).cumsum(dim=1) - total * total)
+    # In place from here on: touching fresh memory takes longer than the sums.
+    denominator = (events * events).cumsum(dim=1).mul_(n).sub_(total * total).mul_(n)
     numerator = torch.zeros_like(events)
     if steps > lag:
         n, now, earlier = n[lag:], total[:, lag:], total[:, :-lag]  # earlier: sum of x_0..x_{t-lag}
         later = now - total[:, lag - 1 : lag]  # x_lag..x_t
-        products = (events[:, lag:] * events[:, :-lag]).cumsum(dim=1)
-        numerator[:, lag:] = n * n * products - n * now * (earlier + later) + (n - lag) * now * now
+        part = numerator[:, lag:]  # n (n sum x_i x_{i+lag} - now (earlier + later)) + (n - lag) now^2
+        torch.mul(events[:, lag:], events[:, :-lag], out=part)
+        part.cumsum_(dim=1).mul_(n).sub_(later.add_(earlier).mul_(now)).mul_(n)
+        part.add_(torch.mul(now, now, out=later).mul_(n - lag))
     return numerator, denominator

@@ -8,6 +8,8 @@ from torch import Tensor
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies
 from rltuner.rules.rule import rule
 
+BITS = 20  # a melody of more than a million events does not fit into memory anyway
+
 
 @rule("penalize_repeating")
 @dataclass(frozen=True)
@@ -41,19 +43,20 @@ def is_excessively_repeated(melodies: Melodies) -> Tensor:
     # to just after the onset before the run; that of a hold or rest to just after the last onset.
     steps = torch.arange(events.shape[1], device=events.device)
     starts_run = onset & (melodies.pitch != melodies.previous_pitch)
-    run_start = torch.where(starts_run, steps, 0).cummax(dim=1).values
-    stretch_start = 1 + torch.where(
-        onset, melodies.previous_onset.gather(1, run_start), melodies.previous_onset
-    )
+    run_start = (steps * starts_run).cummax(dim=1).values
+    looks_from = torch.where(onset, run_start, steps)
+    stretch_start = melodies.previous_onset.gather(1, looks_from).add_(1)
 
-    def count_before(chosen: Tensor) -> Tensor:
-        """int64 [B, T]: how many of the chosen events lie in [stretch_start, t)."""
-        total = torch.nn.functional.pad(chosen.long().cumsum(dim=1), (1, 0))  # [B, T + 1]
-        return total[:, :-1] - total.gather(1, stretch_start)
-
-    onsets, rests, holds = (count_before(c) for c in (onset, events == NOTE_OFF, events == NO_EVENT))
-    same = torch.where(onset, onsets, torch.where(events == NOTE_OFF, rests, holds))
-    between = torch.where(onset, rests + holds, torch.where(events == NOTE_OFF, holds, rests))
-    allowed = torch.where(between > 0, 6, 4)
-    allowed = torch.where(events == NOTE_OFF, 1, allowed)
-    return (same > allowed) & melodies.valid
+    # How many onsets, holds and rests lie in [stretch_start, t): three counts in one number, so that one sum and one
+    # lookup do for all of them. An event's own class is counted from bit `shift` on.
+    shift = (
+        (NO_EVENT + 1 - events).clamp_(min=0).mul_(BITS)
+    )  # 0 for an onset, BITS for a hold, 2 BITS for a rest
+    total = torch.zeros(events.shape[0], events.shape[1] + 1, dtype=torch.int64, device=events.device)
+    torch.cumsum(torch.ones_like(shift) << shift, dim=1, out=total[:, 1:])
+    counts = total[:, :-1] - total.gather(1, stretch_start)
+    same = (counts >> shift).bitwise_and_((1 << BITS) - 1)
+    rest_between = counts >= 1 << 2 * BITS
+    hold_or_rest_between = counts >= 1 << BITS
+    allowed = 4 + 2 * (rest_between | (onset & hold_or_rest_between)).to(torch.int8)
+    return ((same > allowed) | ((events == NOTE_OFF) & (same > 1))) & melodies.valid
