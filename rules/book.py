@@ -42,7 +42,7 @@ from rltuner.rules.rule import TOTAL, find, make_rule, parameter_types, paramete
 _FIELDS = ("description", "extends", "key", "meter", "rules")
 DEFAULT_KEY = "C major"
 
-# Scoring makes and drops tensors of some 100 KB to 1 MB. glibc hands such memory back to the kernel, which costs more than
+# Scoring makes and drops tensors of 100 KB to 1 MB. glibc hands such memory back to the kernel, which costs more than
 # the arithmetic, until it has seen one larger block freed; this one is never touched, so it takes no memory.
 torch.empty(31 << 20, dtype=torch.uint8)
 
