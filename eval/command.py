@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -12,12 +13,14 @@ from rltuner.config import EvaluateConfig
 from rltuner.console import output_console, say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
+from rltuner.eval.bound import bound
 from rltuner.eval.paper import PUBLISHED, evaluate
 from rltuner.eval.rewards import held_out_rewards, mean_rewards
 from rltuner.eval.table import rewards_table, terminal_table
 from rltuner.key import Key
 from rltuner.melody import Meter
-from rltuner.rules.book import load_rulebook
+from rltuner.policy import load
+from rltuner.rules.book import RuleBook, load_rulebook
 from rltuner.sources import melodies_of
 
 
@@ -77,6 +80,10 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         output_console.print(rewards_table({source: result["rules"] for source, result in results.items()}))
     output_console.print("Mean reward per melody by held-out rules, which no shipped book rewards")
     output_console.print(rewards_table({source: result["held_out"] for source, result in results.items()}))
+    if config.bound:
+        assert book is not None
+        for source in config.sources:
+            _bound(source, config, book, results[source])
     report = {
         "key": config.key,
         "meter": config.meter,
@@ -94,6 +101,24 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         except OSError as error:
             raise InputError(f"{config.json}: cannot be written ({error.strerror})") from None
     return report
+
+
+def _bound(source: str, config: EvaluateConfig, book: RuleBook, result: dict[str, Any]) -> None:
+    """Prints J and its gap to the optimum, and adds them to the result; says where a source is no checkpoint."""
+    try:
+        policy = load(source)
+    except InputError:
+        say(f"{source}: no checkpoint, so it has no J")
+        return
+    started = time.monotonic()
+    found = bound(policy, book, config.c, config.length, seed=config.seed)
+    result["bound"] = {**asdict(found), "gap": found.gap, "c": config.c}
+    output_console.print(
+        f"{source}: J = {found.objective:.1f} nats a melody at c = {config.c:g} (KL {found.kl:.1f}); the optimum is "
+        f"at least {found.log_z:.1f} ± {found.error:.1f}, so the gap is at least {found.gap:.1f}",
+        soft_wrap=True,
+    )
+    say(f"{source}: particles took {time.monotonic() - started:.0f} s")
 
 
 def _without_nan(value: Any) -> Any:

@@ -17,6 +17,7 @@ import tyro
 from rltuner import cli_rules
 from rltuner import config as configs
 from rltuner.errors import InputError
+from rltuner.stored_config import finetune_defaults
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -104,7 +105,7 @@ _SETTINGS = (tyro.conf.OmitArgPrefixes,)
 
 def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
     """The commands by name. finetune's defaults depend on --preset, --config and --resume in `words`."""
-    default = configs.finetune_defaults(words[1:]) if words[:1] == ["finetune"] else configs.FinetuneConfig()
+    default = finetune_defaults(words[1:]) if words[:1] == ["finetune"] else configs.FinetuneConfig()
 
     def finetune(config: configs.FinetuneConfig = default) -> Command:
         """Tune a Note RNN by Q, Psi or G learning."""

@@ -6,14 +6,10 @@ Nothing heavy is imported here, so that `rltuner --help` answers at once. Values
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import json
 import math
-import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args, get_type_hints
+from typing import Literal, get_type_hints
 
 import tyro
 
@@ -21,6 +17,7 @@ from rltuner.errors import InputError
 
 Algorithm = Literal["q", "psi", "g"]
 PresetName = Literal["quick", "best", "paper"]
+DEFAULT_C = 2.0
 
 
 def check(where: str, name: str, value: float, low: float, high: float = math.inf) -> None:
@@ -107,7 +104,7 @@ class FinetuneConfig:
     """Events composed in all, rounded up to whole rounds of `batch_size` melodies of `length` events."""
     length: int = 32
     """Events a melody."""
-    c: float = 2.0
+    c: float = DEFAULT_C
     """The rules' reward is divided by c: the lower, the more the rules count against the data. Paper: 0.5."""
     gamma: float = 1.0
     """Discount a step. With 1 the optimum is known: pi* = p exp(sum of r / c). Paper: 0.5. Q: 0.9."""
@@ -193,6 +190,12 @@ class GenerateConfig:
     """Tempo in quarter notes a minute."""
     temperature: float = 1.0
     """Below 1 the likelier events get likelier, above 1 less so; 0 takes the likeliest."""
+    smc: int = 0
+    """Steer by the rules without training: the particles of each melody's particle system; 0 does not steer."""
+    rules: str = "magenta"
+    """Rule book to steer by: a shipped name, a .toml file, or a Python rule file (which is run)."""
+    c: float = DEFAULT_C
+    """While steering, the rules' reward is divided by c: the lower, the more the rules count."""
     seed: int = 0
     """The same seed gives the same files."""
     threads: int = 2
@@ -209,6 +212,12 @@ class GenerateConfig:
             check(where, "bars", self.bars, 1)
         check(where, "qpm", self.qpm, 4, 1000)
         check(where, "temperature", self.temperature, 0)
+        check(where, "smc", self.smc, 0)
+        check(where, "c", self.c, 1e-6)
+        if self.smc and self.temperature != 1:
+            raise InputError(
+                f"generate: temperature = {self.temperature:g} with --smc; particles are drawn at 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -227,10 +236,14 @@ class EvaluateConfig:
     """Of the human windows; checkpoints and files have their own."""
     rules: str | None = None
     """Also give what each rule of this book pays: a shipped name, a .toml file, or a Python rule file (which is run)."""
+    c: float = DEFAULT_C
+    """Divides the rules' reward in J = E[sum of r / c] - KL, which --bound reports."""
+    bound: bool = False
+    """With --rules: J of each checkpoint, and how far it lies below a lower estimate of the optimum (takes minutes)."""
     primer: str = "random_note"
     """What checkpoints hear first: none, random_note, human, or a MIDI file."""
     temperature: float = 1.0
-    """Of the checkpoints' sampling."""
+    """Of the checkpoints' sampling. J is always that of temperature 1."""
     paper: bool = False
     """Put the paper's published columns beside them."""
     json: Path | None = None
@@ -248,6 +261,9 @@ class EvaluateConfig:
         for name in ("count", "length", "threads"):
             check(where, name, getattr(self, name), 1)
         check(where, "temperature", self.temperature, 0)
+        check(where, "c", self.c, 1e-6)
+        if self.bound and self.rules is None:
+            raise InputError("evaluate: bound without rules; name the book, such as --rules magenta")
 
 
 # What each preset changes of finetune's defaults.
@@ -289,111 +305,3 @@ def preset(name: PresetName, **fields: object) -> FinetuneConfig:
     if fields.get("algo") == "q":
         values.setdefault("gamma", Q_GAMMA)
     return dataclasses.replace(FinetuneConfig(preset=name), **values)  # type: ignore[arg-type]
-
-
-def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
-    """What finetune's flags default to, given the whole command line: --resume, --config and --preset decide."""
-    found: dict[str, str] = {}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        for flag in ("--resume", "--config", "--preset", "--algo", "--rules"):
-            if word == flag:
-                found[flag] = following
-            elif word.startswith(f"{flag}="):
-                found[flag] = word.partition("=")[2]
-    if "--config" in found and "--preset" in found:
-        raise InputError("--config and --preset both set the defaults; give one of them")
-    if "--resume" in found:
-        folder = Path(found["--resume"])
-        return dataclasses.replace(read_config(folder / "config.toml", found.get("--rules")), out=folder)
-    if "--config" in found:
-        return read_config(Path(found["--config"]), found.get("--rules"))
-    name, algo = found.get("--preset", "quick"), found.get("--algo", "psi")
-    if name not in PRESETS or algo not in get_args(Algorithm):
-        return FinetuneConfig()  # the parser names the wrong one
-    return preset(name, algo=algo)  # type: ignore[arg-type]
-
-
-_NOT_STORED = ("config", "resume", "out")
-RESUMABLE = ("events", "samples", "evaluate", "checkpoint_every", "threads", "device")
-"""What may be changed when a run is resumed; the rest is the run's own."""
-
-
-def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
-    """The stored configuration of the run in `config.resume`, with the changes that a resumed run allows.
-
-    A `config` with nothing but `resume` set asks for no change. Raises InputError for a change of anything else.
-    """
-    folder = config.resume
-    assert folder is not None
-    asked = FinetuneConfig(resume=folder)
-    rules = config.rules if config.rules != asked.rules else None
-    stored = dataclasses.replace(read_config(folder / "config.toml", rules), out=folder, resume=folder)
-    if config == dataclasses.replace(asked, rules=config.rules) and config.rules in (
-        asked.rules,
-        stored.rules,
-    ):
-        return stored
-    for field in dataclasses.fields(config):
-        wanted, own = getattr(config, field.name), getattr(stored, field.name)
-        if field.name not in (*_NOT_STORED, *RESUMABLE) and wanted != own:
-            raise InputError(
-                f"{folder}: the run has {field.name} = {own!r}, not {wanted!r}; only {', '.join(RESUMABLE)} can be "
-                "changed in a run that goes on"
-            )
-    return dataclasses.replace(stored, **{name: getattr(config, name) for name in RESUMABLE})
-
-
-def write_config(config: FinetuneConfig) -> str:
-    """The configuration as TOML, every field but those that say where it came from and goes to."""
-    lines = ["# The configuration of this run; `rltuner finetune --config THIS` repeats it."]
-    for field in dataclasses.fields(config):
-        if field.name not in _NOT_STORED:
-            value = getattr(config, field.name)
-            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
-    return "\n".join(lines) + "\n"
-
-
-def read_config(file: Path, rules: str | None = None) -> FinetuneConfig:
-    """A configuration that `write_config` wrote, or one by hand; fields that are missing have the preset's values.
-
-    Args:
-      file: where it is stored.
-      rules: the rule book that the user gives besides. It takes the place of a Python rule file that the configuration
-        names: such a file is code, and no file that a person might have been sent may choose the code that runs.
-
-    Raises InputError, naming the file and the field, for broken TOML, an unknown field, a wrong type, or a Python
-    rule file where `rules` gives none.
-    """
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not a TOML file ({error})") from None
-    types = get_type_hints(FinetuneConfig)
-    known = [field.name for field in dataclasses.fields(FinetuneConfig) if field.name not in _NOT_STORED]
-    for name, value in table.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise InputError(
-                f"{file}: unknown field {name!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
-            )
-        kind = types[name]
-        choices = get_args(kind)
-        if choices:
-            if value not in choices:
-                raise InputError(f"{file}: {name} = {value!r} must be one of {', '.join(map(str, choices))}")
-        elif type(value) is not kind and not (kind is float and type(value) is int):
-            raise InputError(f"{file}: {name} = {value!r} must be of type {kind.__name__}")
-    table = {name: float(value) if types[name] is float else value for name, value in table.items()}
-    if str(table.get("rules", "")).endswith(".py"):
-        if rules is None:
-            raise InputError(
-                f"{file}: its rules are in {table['rules']}, a Python file, which is code: to run it, "
-                f"give it yourself with --rules {table['rules']}"
-            )
-        table["rules"] = rules
-    try:
-        return preset(table.pop("preset", "quick"), **table)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None

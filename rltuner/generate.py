@@ -8,11 +8,15 @@ from pathlib import Path
 import torch
 
 from rltuner import __version__
+from rltuner.compose import primer_contexts
 from rltuner.config import GenerateConfig
 from rltuner.console import progress_bar, say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
-from rltuner.policy import load
+from rltuner.melody import Melodies
+from rltuner.policy import Policy, load, note_rnn_of
+from rltuner.rules import load_rulebook
+from rltuner.smc import steer
 from rltuner.storage import CONFIG, find_checkpoint, write_atomically
 
 
@@ -24,8 +28,12 @@ def generate(config: GenerateConfig) -> list[Path]:
     torch.set_num_threads(config.threads)
     policy = load(config.source).to(usable_device(config.device))
     length = config.length if config.bars is None else config.bars * policy.meter.steps_per_bar
-    melodies = policy.compose(
-        config.count, length, primer=config.primer, seed=config.seed, temperature=config.temperature
+    melodies = (
+        steered(policy, config, length)
+        if config.smc
+        else policy.compose(
+            config.count, length, primer=config.primer, seed=config.seed, temperature=config.temperature
+        )
     )
     make_folder(config.out)
     digits = max(4, len(str(config.count)))
@@ -43,6 +51,7 @@ def generate(config: GenerateConfig) -> list[Path]:
         "primer": config.primer,
         "qpm": config.qpm,
         "temperature": config.temperature,
+        "smc": {"particles": config.smc, "rules": config.rules, "c": config.c} if config.smc else None,
         "seed": config.seed,
         "melodies": [
             {"file": file.name, "primer_events": context, "events": events}
@@ -54,6 +63,15 @@ def generate(config: GenerateConfig) -> list[Path]:
     write_atomically(config.out / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
     say(f"{config.out}: {len(files)} MIDI files and manifest.json")
     return files
+
+
+def steered(policy: Policy, config: GenerateConfig, length: int) -> Melodies:
+    """One melody of each of `count` particle systems with primers of their own."""
+    book = load_rulebook(config.rules)
+    generator = torch.Generator().manual_seed(config.seed)
+    contexts = primer_contexts(policy, config.primer, config.count, generator)
+    systems = steer(policy, note_rnn_of(policy), book, config.c, contexts, length, config.smc, generator)
+    return systems.draw(generator)
 
 
 def make_folder(folder: Path) -> None:

@@ -170,6 +170,23 @@ def load(name_or_folder: str | os.PathLike[str]) -> Policy:
     return policy.eval().requires_grad_(False)
 
 
+def note_rnn_of(policy: Policy) -> NoteRNN:
+    """p, the Note RNN that a policy was tuned from; of a Note RNN itself. InputError where it cannot be found."""
+    if policy.kind == "note_rnn":
+        return policy.network
+    if policy.prior is not None:
+        return policy.prior
+    tuned_with = policy.card.get("finetune")
+    name = tuned_with.get("note_rnn") if isinstance(tuned_with, dict) else None
+    if not isinstance(name, str):
+        raise InputError("the policy's config.json does not name the Note RNN that it was tuned from")
+    note_rnn = NoteRNN.load(name)
+    if note_rnn.vocabulary != policy.vocabulary:
+        raise InputError(f"the policy has {policy.vocabulary}, its Note RNN {name} has {note_rnn.vocabulary}")
+    note_rnn.meter = policy.meter
+    return note_rnn
+
+
 def _temperature_of(config: Mapping[str, Any], where: Path) -> float:
     value = config.get("temperature", 1.0)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rltuner.config import FinetuneConfig, write_config
+from rltuner.config import FinetuneConfig
 from rltuner.errors import InputError
 from rltuner.learner import Learner
 from rltuner.replay import Replay
 from rltuner.rules.book import RuleBook
 from rltuner.rules.plugins import digest_of
 from rltuner.storage import parse_tensors, write_atomically
+from rltuner.stored_config import write_config
 
 STATE = "state.safetensors"
 

@@ -16,7 +16,7 @@ import torch
 
 from rltuner.backups import reward
 from rltuner.compose import compose
-from rltuner.config import FinetuneConfig, resumed_config
+from rltuner.config import FinetuneConfig
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.interrupts import delayed_interrupt
@@ -29,6 +29,7 @@ from rltuner.rules.book import RuleBook, load_rulebook
 from rltuner.rules.check import refuse_broken_rules
 from rltuner.rules.contract import RuleError
 from rltuner.run_folder import RunFolder
+from rltuner.stored_config import resumed_config
 
 RECORD_EVERY = 10  # rounds
 PROGRESS = "{events_per_second:,.0f} events/s  rules {rule_reward:.0f}  log p {log_prior:.0f}  KL {kl:.1f}"
@@ -38,7 +39,7 @@ def finetune(config: FinetuneConfig) -> Path:
     """Tunes a Note RNN and writes a run folder; returns its path.
 
     With `resume` the run goes on with the configuration stored in its folder, and ends as it would have without the
-    stop; only the fields in `config.RESUMABLE` may differ from it.
+    stop; only the fields in `stored_config.RESUMABLE` may differ from it.
 
     Raises InputError, before anything is written, for a checkpoint, rule book or device that cannot be used, an output
     folder that exists, or a run that cannot be resumed so. Ctrl-C lets the round end, saves and raises

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rltuner.compose import compose
-from rltuner.config import FinetuneConfig, finetune_defaults, preset, read_config, write_config
+from rltuner.config import FinetuneConfig, preset
 from rltuner.errors import InputError
 from rltuner.learner import Learner
 from rltuner.melody import Melodies, Meter
@@ -24,6 +24,7 @@ from rltuner.replay import Replay
 from rltuner.rules import load_rulebook
 from rltuner.rules.contract import RuleError
 from rltuner.run_folder import RunFolder
+from rltuner.stored_config import finetune_defaults, read_config, write_config
 from rltuner.tuner import finetune, rounds_of, tune_round
 
 

@@ -1,0 +1,122 @@
+"""Configurations of finetune in files: what a run stores, what it may change when it goes on, what flags default to."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from rltuner.config import PRESETS, Algorithm, FinetuneConfig, preset
+from rltuner.errors import InputError
+
+
+def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
+    """What finetune's flags default to, given the whole command line: --resume, --config and --preset decide."""
+    found: dict[str, str] = {}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        for flag in ("--resume", "--config", "--preset", "--algo", "--rules"):
+            if word == flag:
+                found[flag] = following
+            elif word.startswith(f"{flag}="):
+                found[flag] = word.partition("=")[2]
+    if "--config" in found and "--preset" in found:
+        raise InputError("--config and --preset both set the defaults; give one of them")
+    if "--resume" in found:
+        folder = Path(found["--resume"])
+        return dataclasses.replace(read_config(folder / "config.toml", found.get("--rules")), out=folder)
+    if "--config" in found:
+        return read_config(Path(found["--config"]), found.get("--rules"))
+    name, algo = found.get("--preset", "quick"), found.get("--algo", "psi")
+    if name not in PRESETS or algo not in get_args(Algorithm):
+        return FinetuneConfig()  # the parser names the wrong one
+    return preset(name, algo=algo)  # type: ignore[arg-type]
+
+
+_NOT_STORED = ("config", "resume", "out")
+RESUMABLE = ("events", "samples", "evaluate", "checkpoint_every", "threads", "device")
+"""What may be changed when a run is resumed; the rest is the run's own."""
+
+
+def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
+    """The stored configuration of the run in `config.resume`, with the changes that a resumed run allows.
+
+    A `config` with nothing but `resume` set asks for no change. Raises InputError for a change of anything else.
+    """
+    folder = config.resume
+    assert folder is not None
+    asked = FinetuneConfig(resume=folder)
+    rules = config.rules if config.rules != asked.rules else None
+    stored = dataclasses.replace(read_config(folder / "config.toml", rules), out=folder, resume=folder)
+    if config == dataclasses.replace(asked, rules=config.rules) and config.rules in (
+        asked.rules,
+        stored.rules,
+    ):
+        return stored
+    for field in dataclasses.fields(config):
+        wanted, own = getattr(config, field.name), getattr(stored, field.name)
+        if field.name not in (*_NOT_STORED, *RESUMABLE) and wanted != own:
+            raise InputError(
+                f"{folder}: the run has {field.name} = {own!r}, not {wanted!r}; only {', '.join(RESUMABLE)} can be "
+                "changed in a run that goes on"
+            )
+    return dataclasses.replace(stored, **{name: getattr(config, name) for name in RESUMABLE})
+
+
+def write_config(config: FinetuneConfig) -> str:
+    """The configuration as TOML, every field but those that say where it came from and goes to."""
+    lines = ["# The configuration of this run; `rltuner finetune --config THIS` repeats it."]
+    for field in dataclasses.fields(config):
+        if field.name not in _NOT_STORED:
+            value = getattr(config, field.name)
+            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"
+
+
+def read_config(file: Path, rules: str | None = None) -> FinetuneConfig:
+    """A configuration that `write_config` wrote, or one by hand; fields that are missing have the preset's values.
+
+    Args:
+      file: where it is stored.
+      rules: the rule book that the user gives besides. It takes the place of a Python rule file that the configuration
+        names: such a file is code, and no file that a person might have been sent may choose the code that runs.
+
+    Raises InputError, naming the file and the field, for broken TOML, an unknown field, a wrong type, or a Python
+    rule file where `rules` gives none.
+    """
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not a TOML file ({error})") from None
+    types = get_type_hints(FinetuneConfig)
+    known = [field.name for field in dataclasses.fields(FinetuneConfig) if field.name not in _NOT_STORED]
+    for name, value in table.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise InputError(
+                f"{file}: unknown field {name!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
+            )
+        kind = types[name]
+        choices = get_args(kind)
+        if choices:
+            if value not in choices:
+                raise InputError(f"{file}: {name} = {value!r} must be one of {', '.join(map(str, choices))}")
+        elif type(value) is not kind and not (kind is float and type(value) is int):
+            raise InputError(f"{file}: {name} = {value!r} must be of type {kind.__name__}")
+    table = {name: float(value) if types[name] is float else value for name, value in table.items()}
+    if str(table.get("rules", "")).endswith(".py"):
+        if rules is None:
+            raise InputError(
+                f"{file}: its rules are in {table['rules']}, a Python file, which is code: to run it, "
+                f"give it yourself with --rules {table['rules']}"
+            )
+        table["rules"] = rules
+    try:
+        return preset(table.pop("preset", "quick"), **table)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
