@@ -65,6 +65,8 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             "held_out": held_out_rewards(melodies, key=config.key),
         }
         if book is not None:
+            if book.meter is not None and book.meter != melodies.meter:
+                say(f"{source}: in {melodies.meter}; the {book.name} book counts their bars in {book.meter}")
             results[source]["rules"] = mean_rewards(melodies, book)
         seconds = time.monotonic() - started
         say(

@@ -53,7 +53,7 @@ def read_abc(text: str, source: str) -> list[Draft]:
     bar = Bar()
     signature: tuple[int, int] | None = None
     key: tuple[int, str] | None = None
-    started = False
+    started = polyphonic = False
     for token in handler.tokens:
         if isinstance(token, abcFormat.ABCMetadata):
             if token.isMeter():
@@ -69,6 +69,7 @@ def read_abc(text: str, source: str) -> list[Draft]:
                 key = key if started else named
         elif isinstance(token, abcFormat.ABCNote):
             sound = _abc_sound(token, abcFormat)
+            polyphonic |= isinstance(token, abcFormat.ABCChord) and len(token.subTokens) > 1
             if sound[0]:
                 bar.sounds.append(sound)
                 started = True
@@ -83,7 +84,7 @@ def read_abc(text: str, source: str) -> list[Draft]:
             one.ending = 3
     title = next((t for t in fields.get("T", ()) if t), source)
     credit = "; ".join(c for c in fields.get("Z", ()) if c)
-    return [Draft(source, title, bars, signature, key[0], key[1], credit)]
+    return [Draft(source, title, bars, signature, key[0], key[1], credit, polyphonic)]
 
 
 def _clean_abc(text: str) -> tuple[dict[str, list[str]], str, bool]:

@@ -66,6 +66,8 @@ class Draft:
     """Of the key signature; negative for flats."""
     key: str = ""
     credit: str = ""
+    polyphonic: bool = False
+    """Several notes begin together, of which the highest was taken; known of scores only."""
     unusable: str = ""
     """Why a rule drops it, where the reader knows."""
 

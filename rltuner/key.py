@@ -85,7 +85,7 @@ class Key:
 
 def _custom_degrees(text: str, numbers: str) -> tuple[int, ...]:
     words = numbers.replace(",", " ").split()
-    if not all(word.isascii() and word.isdigit() and int(word[:3]) < 12 for word in words):
+    if not all(word.isascii() and word.isdigit() and len(word) < 3 and int(word) < 12 for word in words):
         raise InputError(f"key {text!r}: the semitones above the tonic are whole numbers from 0 to 11")
     degrees = [int(word) for word in words]
     if degrees[0] != 0 or any(low >= high for low, high in pairwise(degrees)):

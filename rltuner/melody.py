@@ -103,6 +103,8 @@ class Meter:
         numerator, _, denominator = text.partition("/")
         if not all(part.isascii() and part.isdigit() and len(part) < 5 for part in (numerator, denominator)):
             raise InputError(f"meter {text!r}: write a time signature, such as '3/4' or '6/8'")
+        if int(numerator) > 255:
+            raise InputError(f"meter {text!r}: MIDI holds at most 255 beats a bar")
         return cls.from_time_signature(int(numerator), int(denominator))
 
     @property

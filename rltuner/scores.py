@@ -52,6 +52,7 @@ def read_musicxml(path: str, source: str) -> list[Draft]:
             for bracket in part.recurse().getElementsByClass("RepeatBracket")
         }
         bars = [_measure(one, endings.get(id(one), 0)) for one in part.getElementsByClass("Measure")]
+        draft.polyphonic = any(_is_polyphonic(one) for one in part.getElementsByClass("Measure"))
         draft.bars = [bar for bar in bars if bar.sounds]
     return drafts
 
@@ -77,6 +78,11 @@ def _measure(measure: Any, ending: int) -> Bar:
         ends_repeat=getattr(right, "direction", "") == "end",
         ends_section=right is not None and right.type != "regular",
     )
+
+
+def _is_polyphonic(measure: Any) -> bool:
+    notes = [n for n in measure.flatten().notes if not n.duration.isGrace and "Harmony" not in n.classes]
+    return len({n.offset for n in notes}) < len(notes) or any(len(n.pitches) > 1 for n in notes)
 
 
 def _steps(quarters: Any) -> Fraction:

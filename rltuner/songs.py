@@ -92,6 +92,8 @@ def _from_score(file: Path, kind: str) -> tuple[Melodies, str, str, list[str]]:
         raise InputError(f"{file}: no notes")
     if len(drafts) > 1:
         remarks.append(f"the first of {len(drafts)} parts")
+    if drafts[0].polyphonic:
+        raise InputError(f"{file}: several notes at once; a melody has one at a time")
     parsed = finish(replace(drafts[0], sharps=0), ANY_PITCH)
     if parsed.tune is None:
         raise InputError(f"{file}: {parsed.detail or parsed.outcome}")

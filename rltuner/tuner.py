@@ -58,7 +58,7 @@ def finetune(config: FinetuneConfig) -> Path:
     book = load_rulebook(config.rules)
     if book.meter is not None:
         note_rnn.meter = book.meter  # the policy composes in the book's metre
-    refuse_broken_rules(book, note_rnn.vocabulary, note_rnn.meter)
+    refuse_broken_rules(book, note_rnn.vocabulary, note_rnn.meter, config.length)
     learner = Learner(note_rnn, config)
     replay = Replay(config.replay)
     generator = torch.Generator().manual_seed(config.seed)
@@ -86,7 +86,8 @@ def finetune(config: FinetuneConfig) -> Path:
             except RuleError as error:  # raised before anything is learned in this round
                 folder.save(learner, replay, generator.set_state(before), updates)
                 raise RuleError(
-                    f"round {updates + 1}: {error}; saved, rltuner finetune --resume {folder.path} goes on"
+                    f"round {updates + 1}: {error}. The state before it is saved in {folder.path}, which goes on only "
+                    "with the rules it began with; with the rule mended, start a new run (--config takes its settings)"
                 ) from None
             updates += 1
             if is_recorded:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -41,6 +40,7 @@ from rltuner.rules.rule import TOTAL, find, make_rule, parameter_types, paramete
 
 _FIELDS = ("description", "extends", "key", "meter", "rules")
 DEFAULT_KEY = "C major"
+LARGEST_WEIGHT = 1e6
 
 # Scoring makes and drops tensors of 100 KB to 1 MB. glibc hands such memory back to the kernel, which costs more than
 # the arithmetic, until it has seen one larger block freed; this one is never touched, so it takes no memory.
@@ -203,8 +203,17 @@ def _with_parents(table: Mapping[str, Any], seen: list[str], folder: Path) -> di
     return {**inherited, **own, "rules": merged}
 
 
+def entries_of(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Its table of rules; {} where there is none, or something else."""
+    rules = table.get("rules", {})
+    return rules if isinstance(rules, Mapping) else {}
+
+
 def book_from_table(name: str, table: Mapping[str, Any], code: Mapping[str, str] | None = None) -> RuleBook:
     """A book from its content (see the module's docstring), `extends` resolved; raises InputError as `load_rulebook`."""
+    for entry_name in [*table, *entries_of(table)]:
+        if not isinstance(entry_name, str):
+            raise InputError(f"entry {entry_name!r}: names are strings")
     for entry_name in table:
         if entry_name not in _FIELDS:
             raise InputError(f"unknown entry {entry_name!r}; {suggest(entry_name, list(_FIELDS))}")
@@ -230,8 +239,11 @@ def book_from_table(name: str, table: Mapping[str, Any], code: Mapping[str, str]
             raise InputError(f"rules.{rule_name} must be a table, such as [rules.{rule_name}]")
         parameters = dict(entry)
         weight = parameters.pop("weight", 1.0)
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
-            raise InputError(f"rules.{rule_name}.weight = {weight!r} is not a finite number")
+        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not is_number or not abs(weight) <= LARGEST_WEIGHT:
+            raise InputError(
+                f"rules.{rule_name}.weight = {weight!r} is not a number of at most {LARGEST_WEIGHT:g}"
+            )
         if not weight:
             make_rule(rule_name, parameters)  # what is wrong is wrong in a rule that is off, too
             continue

@@ -17,8 +17,8 @@ from rltuner.rules.tonic_frame import last_pitch
 class Cadence:
     """`reward` at the last event where the last note is the tonic, reached by step and on a beat.
 
-    By step is from the second degree down or from the seventh up (2-1, 7-1): one or two semitones. The tonic may have
-    been repeated since; the beat is that of the first of its repetitions or of any later one.
+    By step is from the second degree down or from the seventh up (2-1, 7-1): one or two semitones, from a note of the
+    key. The tonic may have been repeated since; the beat is that of the first of its repetitions or of any later one.
 
     Source: Gauldin 1995, on melodic cadence formulas.
     """
@@ -33,8 +33,11 @@ class Cadence:
         reached = last_where(arrival)
         step = melodies.interval.gather(1, reached.clamp(min=0)).abs()
         on_beat = last_where(melodies.is_onset & self._is_beat(melodies))
-        last = last_pitch(melodies)
-        closes = (last >= 0) & (last % 12 == Key.parse(self.key).tonic) & (reached >= 0) & (step <= 2)
+        last, key = last_pitch(melodies), Key.parse(self.key)
+        from_key = torch.zeros(12, dtype=torch.bool, device=last.device)
+        from_key[sorted(key.pitch_classes)] = True
+        by_step = (step <= 2) & from_key[melodies.previous_pitch.gather(1, reached.clamp(min=0)) % 12]
+        closes = (last >= 0) & (last % 12 == key.tonic) & (reached >= 0) & by_step
         return (is_last(melodies) & closes & (on_beat >= reached)).float() * self.reward
 
     def _is_beat(self, melodies: Melodies) -> Tensor:

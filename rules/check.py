@@ -26,12 +26,14 @@ from rltuner.rules.contract import Rule, RuleError, rewards_of, where_defined
 from rltuner.rules.rule import find
 
 LENGTH, COUNT = 40, 96
+LONG, LONG_COUNT = 160, 12  # some melodies are longer, for rules that look far
 GRIDS = (
     (Vocabulary(), Meter()),
     (Vocabulary(), Meter(12, 4)),
     (Vocabulary(), Meter(12, 6)),
     (Vocabulary(40, 90), Meter(8, 4)),
 )
+VIEWS = ("events", "lengths", "valid", "is_onset", "pitch", "previous_onset", "previous_pitch", "interval")
 TIMED = 512  # melodies of 32 events
 
 
@@ -45,14 +47,18 @@ class Findings:
     """Cost an event, in a batch of 512 melodies of 32; the median of five."""
 
 
-def refuse_broken_rules(book: RuleBook, vocabulary: Vocabulary, meter: Meter) -> None:
-    """RuleError where a rule of the book that rltuner does not ship fails a check on this grid."""
+def refuse_broken_rules(book: RuleBook, vocabulary: Vocabulary, meter: Meter, length: int) -> None:
+    """RuleError where a rule cannot score melodies of `length` events on this grid, or breaks its contract.
+
+    Rules that rltuner ships are only tried for whether their rewards are finite with the book's parameters.
+    """
     for name, rule in book.rules.items():
+        rewards_of(name, rule, Melodies.from_lists(examples(vocabulary, length), vocabulary, meter))
         entry = find(name)
         if entry is not None and not entry.is_shipped:
             for run in CHECKS.values():
                 try:
-                    run(name, rule, vocabulary, meter)
+                    run(name, rule, vocabulary, meter, max(length, LONG))
                 except RuleError as error:
                     where = "" if str(error).startswith(where_defined(rule)) else f"{where_defined(rule)}: "
                     raise RuleError(f"{where}{error}; all that is wrong: rltuner rules check") from None
@@ -64,7 +70,7 @@ def examine(name: str, rule: Rule) -> Findings:
     for check, run in CHECKS.items():
         try:
             for vocabulary, meter in GRIDS:
-                run(name, rule, vocabulary, meter)
+                run(name, rule, vocabulary, meter, LONG)
         except RuleError as error:
             failures[check] = str(error)
     return Findings(failures, float("nan") if "results" in failures else cost(name, rule))
@@ -82,9 +88,9 @@ def cost(name: str, rule: Rule) -> float:
     return 1e6 * sorted(seconds[1:])[2] / events.numel()
 
 
-def examples(vocabulary: Vocabulary) -> list[list[int]]:
+def examples(vocabulary: Vocabulary, longest: int = LONG) -> list[list[int]]:
     """Lists of 1 to 40 events: by chance over all classes, long runs, mostly silence, walks by step, motifs that return,
-    and every pair of a few classes."""
+    and every pair of a few classes; a dozen have `longest` events."""
     generator = torch.Generator().manual_seed(0)
 
     def draw(low: int, high: int, count: int) -> list[int]:
@@ -93,7 +99,7 @@ def examples(vocabulary: Vocabulary) -> list[list[int]]:
     size = vocabulary.size
     found = [[a, b, NO_EVENT] for a, b in itertools.product((0, 1, 2, size // 2, size - 1), repeat=2)]
     for index in range(COUNT):
-        kind, length = index % 5, draw(1, LENGTH + 1, 1)[0]
+        kind, length = index % 5, draw(1, LENGTH + 1, 1)[0] if index >= LONG_COUNT else longest
         if kind == 0:
             events = draw(0, size, length)
         elif kind == 1:
@@ -109,7 +115,7 @@ def examples(vocabulary: Vocabulary) -> list[list[int]]:
                 note = min(max(note + step, 2), size - 1)
                 events.append(NO_EVENT if held == 0 else note)
         else:
-            events = draw(2, size, 8) * 5
+            events = draw(2, size, 8) * -(-length // 8)
         found.append(events[:length])
     return found
 
@@ -123,14 +129,14 @@ def _same(one: Tensor, other: Tensor) -> Tensor:
     return (one - other).abs() <= 1e-5 + 1e-5 * other.abs()
 
 
-def _results(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> None:
-    _scored(name, rule, examples(vocabulary), vocabulary, meter)
+def _results(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter, longest: int) -> None:
+    _scored(name, rule, examples(vocabulary, longest), vocabulary, meter)
     for batch, length in ((0, 0), (0, 8), (1, 0), (1, 1), (2, 200)):
         rewards_of(name, rule, Melodies(torch.full((batch, length), 2), None, None, vocabulary, meter))
 
 
-def _causality(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> None:
-    lists = [events for events in examples(vocabulary) if len(events) > 1]
+def _causality(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter, longest: int) -> None:
+    lists = [events for events in examples(vocabulary, longest) if len(events) > 1]
     before = _scored(name, rule, lists, vocabulary, meter)
     generator = torch.Generator().manual_seed(1)
     for whole in (False, True):  # one event, or all the rest of the melody
@@ -148,12 +154,12 @@ def _causality(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> N
             row, t = wrong[0].tolist()
             raise RuleError(
                 f"rule {name!r} reads the future: a change of event {places[row]} changed the reward of event {t} "
-                f"from {float(before[row, t]):g} to {float(after[row, t]):g} in {lists[row]}"
+                f"from {float(before[row, t]):g} to {float(after[row, t]):g} in {lists[row][: places[row] + 1]}"
             )
 
 
-def _batch(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> None:
-    lists = examples(vocabulary)
+def _batch(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter, longest: int) -> None:
+    lists = examples(vocabulary, longest)
     together = _scored(name, rule, lists, vocabulary, meter)
     for row in range(0, len(lists), 3):
         alone = _scored(name, rule, [lists[row]], vocabulary, meter)[0]
@@ -161,13 +167,13 @@ def _batch(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> None:
         if len(wrong):
             t = int(wrong[0])
             raise RuleError(
-                f"rule {name!r} depends on the batch: event {t} of {lists[row]} earned {float(alone[t]):g} alone and "
-                f"{float(together[row, t]):g} among others"
+                f"rule {name!r} depends on the batch: event {t} of {lists[row][: t + 1]} earned {float(alone[t]):g} "
+                f"alone and {float(together[row, t]):g} among others"
             )
 
 
-def _padding(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> None:
-    lists = examples(vocabulary)
+def _padding(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter, longest: int) -> None:
+    lists = examples(vocabulary, longest)
     lengths = torch.tensor([len(events) for events in lists])
     rewards = _scored(name, rule, lists, vocabulary, meter)
     past = torch.arange(rewards.shape[1]) >= lengths[:, None]
@@ -185,13 +191,13 @@ def _padding(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> Non
     if len(wrong):
         row, t = wrong[0].tolist()
         raise RuleError(
-            f"rule {name!r} depends on what lies past the end: event {t} of {lists[row]} earned "
+            f"rule {name!r} depends on what lies past the end: event {t} of {lists[row][: t + 1]} earned "
             f"{float(rewards[row, t]):g}, with more padding {float(again[row, t]):g}"
         )
 
 
-def _primer(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> None:
-    batch = Melodies.from_lists(examples(vocabulary), vocabulary, meter)
+def _primer(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter, longest: int) -> None:
+    batch = Melodies.from_lists(examples(vocabulary, longest), vocabulary, meter)
     plain = rewards_of(name, rule, batch)
     primed = Melodies(batch.events, batch.lengths, torch.full((len(batch), 4), 5), vocabulary, meter)
     if not bool(_same(rewards_of(name, rule, primed), plain).all()):
@@ -200,17 +206,20 @@ def _primer(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> None
         )
 
 
-def _determinism(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter) -> None:
-    batch = Melodies.from_lists(examples(vocabulary), vocabulary, meter)
-    events = batch.events.clone()
+def _determinism(name: str, rule: Rule, vocabulary: Vocabulary, meter: Meter, longest: int) -> None:
+    batch = Melodies.from_lists(examples(vocabulary, longest), vocabulary, meter)
     first = rewards_of(name, rule, batch).clone()
-    if not torch.equal(batch.events, events):
-        raise RuleError(f"rule {name!r} alters the melodies; work on a clone")
+    untouched = Melodies.from_lists(examples(vocabulary, longest), vocabulary, meter)
+    for view in VIEWS:
+        if not torch.equal(getattr(batch, view), getattr(untouched, view)):
+            raise RuleError(
+                f"rule {name!r} alters melodies.{view}, which other rules see too; work on a clone"
+            )
     if not torch.equal(rewards_of(name, rule, batch), first):
         raise RuleError(f"rule {name!r} gave the same melodies two different rewards")
 
 
-CHECKS: dict[str, Callable[[str, Rule, Vocabulary, Meter], None]] = {
+CHECKS: dict[str, Callable[[str, Rule, Vocabulary, Meter, int], None]] = {
     "results": _results,
     "causality": _causality,
     "batch": _batch,

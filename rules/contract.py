@@ -46,7 +46,7 @@ def rewards_of(name: str, rule: Rule, melodies: Melodies) -> Tensor:
         rewards: Any = rule(melodies)
     except RuleError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RuleError(
             f"{where_raised(error)}: rule {name!r} raised {type(error).__name__}: {' '.join(str(error).split())} "
             f"(for {melodies!r})"
@@ -103,6 +103,8 @@ def _refuse_fields(where: str, definition: type) -> None:
     hints = _hints(definition)
     for field in dataclasses.fields(definition):
         kind = hints.get(field.name)
+        if field.name == "weight":
+            raise RuleError(f"{where}: parameter 'weight': the name is the book's; choose another")
         items = get_args(kind) if get_origin(kind) is tuple else ()
         if kind not in PLAIN_TYPES and not (
             len(items) == 2 and items[0] in PLAIN_TYPES and items[1] is Ellipsis
@@ -118,6 +120,8 @@ def _refuse_fields(where: str, definition: type) -> None:
         is_tuple = isinstance(field.default, tuple) or not items
         if not is_tuple or any(type(v) is not one and (one, type(v)) != (float, int) for v in values):
             raise RuleError(f"{where}: parameter {field.name!r} = {field.default!r} is not a {field.type}")
+        if any(isinstance(v, float) and not math.isfinite(v) for v in values):
+            raise RuleError(f"{where}: parameter {field.name!r} = {field.default!r} is not a finite number")
 
 
 def _refuse_signature(where: str, definition: Any, argument: Any, result: Any) -> None:
@@ -132,6 +136,8 @@ def _refuse_signature(where: str, definition: Any, argument: Any, result: Any) -
         parameters = parameters[1:]  # self
     expected = getattr(argument, "__name__", str(argument)) if isinstance(argument, type) else str(argument)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
+        return  # a decorator's: the probe decides
     if not parameters or parameters[0].kind not in positional:
         raise RuleError(f"{where}: takes no argument; expected one, {expected}")
     if len(parameters) > 1:

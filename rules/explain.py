@@ -41,6 +41,8 @@ def run_explain(
     song = read_song(file)
     book = load_rulebook(rules, key=key)
     explained = explain(song.melody, book)
+    if book.meter is not None and book.meter != song.melody.meter:
+        say(f"{file}: in {song.melody.meter}; the {book.name} book counts its bars in {book.meter}")
     for remark in song.remarks:
         say(f"{file}: {remark}")
     own, how = _own_key(song)
@@ -186,6 +188,9 @@ def plot(melody: Melodies, explained: dict[str, Any], file: Path, title: str) ->
         "#eecccc",
         "#332288",
     )
+    parts = [entry["rules"].values() for entry in explained["events"]]
+    gains = max([sum(value for value in part if value > 0) for part in parts] + [1e-6])
+    losses = min([sum(value for value in part if value < 0) for part in parts] + [-1e-6])
     hatches = ("", "...", "xx", "ooo")  # none like that of the notes, which means a loss
     for row in range(rows):
         first = row * per_row
@@ -196,12 +201,13 @@ def plot(melody: Melodies, explained: dict[str, Any], file: Path, title: str) ->
                     [(start, end - start)], (pitch - 0.45, 0.9), facecolor=colours(norm(value)), edgecolor="black",
                     linewidth=0.7, hatch="////" if value < 0 else None,
                 )  # fmt: skip
-        above, below = [0.0] * len(rewards), [0.0] * len(rewards)
+        shown = explained["events"][first : first + per_row]
+        above, below = [0.0] * len(shown), [0.0] * len(shown)
         for index, name in enumerate(used):
-            values = [entry["rules"].get(name, 0.0) for entry in explained["events"]]
+            values = [entry["rules"].get(name, 0.0) for entry in shown]
             bottoms = [above[t] if value > 0 else below[t] for t, value in enumerate(values)]
             bars.bar(
-                [t + 0.5 for t in range(len(values))], values, 0.9, bottoms, label=name, edgecolor="black",
+                [first + t + 0.5 for t in range(len(values))], values, 0.9, bottoms, label=name, edgecolor="black",
                 color=shades[index % len(shades)], hatch=hatches[index % 4], linewidth=0.3,
             )  # fmt: skip
             above = [total + max(value, 0) for total, value in zip(above, values, strict=True)]
@@ -215,6 +221,7 @@ def plot(melody: Melodies, explained: dict[str, Any], file: Path, title: str) ->
         roll.set_ylim(low, high)
         roll.set_ylabel("MIDI pitch", fontsize=9)
         roll.set_xticklabels([])
+        bars.set_ylim(1.1 * losses, 1.1 * gains)
         bars.axhline(0, color="black", linewidth=0.8)
         bars.set_ylabel("reward", fontsize=9)
         bars.set_xticklabels([f"bar {step // bar + 1}" for step in range(first, first + per_row + 1, bar)])

@@ -34,11 +34,11 @@ class MotifReturn:
     transposed: float = 1.0
     """Reward of a motif that comes back on another degree."""
     times: int = 2
-    """A motif counts until it has been played so often."""
+    """A motif counts until it has been played so often; at least 2."""
 
     def __post_init__(self) -> None:
-        if self.times < 1:
-            raise InputError(f"times = {self.times}: a motif is played at least once")
+        if self.times < 2:
+            raise InputError(f"times = {self.times}: a motif comes back the second time it is played")
 
     def __call__(self, melodies: Melodies) -> Tensor:
         rewards = torch.zeros(melodies.events.shape, device=melodies.events.device)
@@ -60,8 +60,8 @@ class MotifReturn:
         for index in range(1, count):
             alike = (shape[:, :index] == shape[:, index : index + 1]).all(dim=2)  # (B, index)
             same = alike & (base[:, :index] == base[:, index : index + 1])
-            times = alike.sum(dim=1)
-            counts = is_motif[:, index] & (times > 0) & (times < self.times + 1)
+            times = alike.sum(dim=1)  # played before
+            counts = is_motif[:, index] & (times > 0) & (times < self.times)
             reward = torch.where(same.any(dim=1), self.exact, self.transposed)
             rewards[:, (index + 1) * size - 1] = torch.where(counts, reward, 0.0)
         return torch.where(melodies.valid, rewards, 0.0)
@@ -76,12 +76,13 @@ def motif_steps(melodies: Melodies) -> int:
 def _degrees(melodies: Melodies, key: Key) -> Tensor:
     """int64 [B, T]: scale degrees above the tonic of MIDI octave -1; a note between two degrees has a number of its own.
 
-    A degree is doubled, and the notes between are odd numbers, so that moving a motif along the scale adds a constant.
+    A degree is a multiple of 12, which leaves room for the notes between; so moving a motif along the scale adds a
+    constant.
     """
     table = torch.empty(12, dtype=torch.int64, device=melodies.events.device)
     for semitone in range(12):
         below = [d for d in range(len(key.degrees)) if key.degrees[d] <= semitone][-1]
-        table[semitone] = 2 * below + (key.degrees[below] != semitone)
+        table[semitone] = 12 * below + semitone - key.degrees[below]
     above = melodies.pitch - key.tonic
     octave = torch.div(above, 12, rounding_mode="floor")
-    return octave * 2 * len(key.degrees) + table[above % 12]
+    return octave * 12 * len(key.degrees) + table[above % 12]

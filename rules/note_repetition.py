@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rltuner.melody import NOTE_OFF, Melodies
-from rltuner.rules.grid import last_where, steps
+from rltuner.melody import Melodies
+from rltuner.rules.grid import last_where, sounding_pitch, steps
 from rltuner.rules.rule import rule
 
 
@@ -33,7 +33,9 @@ class NoteRepetition:
         starts_run = onset & (melodies.pitch != melodies.previous_pitch)
         total = onset.long().cumsum(dim=1)
         in_run = total - torch.where(starts_run, total - 1, 0).cummax(dim=1).values
-        began = last_where(onset | (melodies.events == NOTE_OFF))
+        silent = sounding_pitch(melodies) < 0
+        falls_silent = silent & ~torch.nn.functional.pad(silent[:, :-1], (1, 0))
+        began = last_where(onset | falls_silent)
         lasts = steps(melodies) - began.clamp(min=0)
         too_long = (lasts >= self.bars * melodies.meter.steps_per_bar) & ~onset & melodies.valid
         return torch.where((onset & (in_run > self.most)) | too_long, self.penalty, 0.0)

@@ -73,6 +73,7 @@ def load_file(path: Path) -> RuleFile:
         for name, entry in known[1].items():
             if _REGISTER.get(name) is entry:
                 del _REGISTER[name]
+    load_installed()  # so that the rules of a package which the file imports stay the package's
     module = ModuleType(f"rltuner_rule_file_{digest[:12]}")
     module.__file__ = str(resolved)
     sys.modules[module.__name__] = module  # dataclasses look their module up
@@ -80,8 +81,10 @@ def load_file(path: Path) -> RuleFile:
     try:
         with registering(str(path)) as added:
             exec(compile(content, str(resolved), "exec"), module.__dict__)
-    except InputError:
-        raise
+    except InputError as error:
+        if path.name in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from None
     except SyntaxError as error:
         raise InputError(f"{path}, line {error.lineno}: {error.msg}") from None
     except (Exception, SystemExit) as error:

@@ -67,7 +67,7 @@ def rule(name: str | R) -> Callable[[R], R] | R:
     """
     if isinstance(name, str):
         return lambda definition: _register(name, definition)
-    return _register(name.__name__, name)
+    return _register(getattr(name, "__name__", ""), name)
 
 
 @overload
@@ -90,6 +90,10 @@ def melody_rule(name: str | R) -> Callable[[R], Any] | Any:
 
 
 def _register(name: str, definition: R) -> R:
+    if not callable(definition):
+        raise RuleError(
+            f"a rule is a function or a frozen dataclass, not {definition!r}; put @rule above one"
+        )
     if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
         raise RuleError(f"{where_defined(definition)}: rule {name!r}: letters, digits, _ and - make a name")
     if name == TOTAL:
@@ -211,7 +215,7 @@ def _converted(name: str, parameter: str, value: Any, kind: Any) -> Any:
         if not isinstance(value, list | tuple):
             raise InputError(f"rule {name!r}: {parameter} = {value!r} is not a list")
         return tuple(_converted(name, parameter, one, get_args(kind)[0]) for one in value)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) < 1e300:
         value = float(value)
     if type(value) is not kind:
         raise InputError(f"rule {name!r}: {parameter} = {value!r} is not of type {kind.__name__}")

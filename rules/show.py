@@ -8,9 +8,10 @@ import re
 import textwrap
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from rltuner.console import output_console, say
@@ -30,10 +31,10 @@ def list_rules() -> None:
         entry = _known(name)
         held = ["held out"] if name in HELD_OUT else []
         used = [title for title, book in books.items() if name in book.rules]
-        table.add_row(name, entry.source, ", ".join(used + held) or "–", _sentence(entry))
+        table.add_row(name, escape(entry.source), ", ".join(used + held) or "–", escape(_sentence(entry)))
     output_console.print(table)
     for book in books.values():
-        output_console.print(f"book {book.name}: {book.description}")
+        output_console.print(f"book {book.name}: {book.description}", markup=False)
     for package, reason in load_installed().items():
         say(f"plugin {package} cannot be loaded: {reason}")
 
@@ -52,7 +53,7 @@ def show(name_or_path: str) -> None:
 
 def show_rule(entry: Entry) -> None:
     """A rule's definition, parameters with units and defaults, reference and package."""
-    output_console.print(f"[bold]{entry.name}[/bold]   from {entry.source}\n")
+    output_console.print(f"{entry.name}   from {entry.source}\n", markup=False)
     output_console.print(_quoted(inspect.getdoc(entry.definition) or "(no docstring)"), markup=False)
     defaults = parameters_of(make_rule(entry.name))
     if not defaults:
@@ -64,9 +65,9 @@ def show_rule(entry: Entry) -> None:
         kind = types[name]
         table.add_row(
             name,
-            str(value),
-            getattr(kind, "__name__", str(kind)) if not isinstance(value, list) else str(kind),
-            meanings.get(name, ""),
+            escape(str(value)),
+            str(kind) if get_args(kind) else kind.__name__,
+            escape(meanings.get(name, "")),
         )
     output_console.print()
     output_console.print(table)
@@ -77,12 +78,12 @@ def show_book(book: RuleBook) -> None:
     meter = f", {book.meter}" if book.meter is not None else ""
     table = _table("rule", "weight", "parameters", "definition")
     title = ": ".join(filter(None, (book.name, book.description)))
-    table.title = f"{title} (key {book.key}{meter}; SHA-256 {book.digest[:16]})"
+    table.title = escape(f"{title} (key {book.key}{meter}; SHA-256 {book.digest[:16]})")
     table.title_justify = "left"
     for name in book.rules:
         entry = book.table["rules"][name]
         parameters = ", ".join(f"{key} = {value}" for key, value in entry.items() if key != "weight")
-        table.add_row(name, f"{book.weights[name]:g}", parameters, _sentence(_known(name)))
+        table.add_row(name, f"{book.weights[name]:g}", escape(parameters), escape(_sentence(_known(name))))
     output_console.print(table)
 
 
@@ -114,7 +115,8 @@ def check(name_or_path: str) -> None:
         )
     output_console.print(
         f"{name_or_path}: {len(rules)} rule{'s keep' if len(rules) > 1 else ' keeps'} the contract; the built-in rules "
-        f"take {typical:.2f} µs an event each (median)"
+        f"take {typical:.2f} µs an event each (median)",
+        markup=False,
     )
 
 

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from rltuner.melody import Melodies
-from rltuner.rules.check import CHECKS, examine
+from rltuner.melody import Melodies, Meter, Vocabulary
+from rltuner.rules.book import RuleBook, book_from_table
+from rltuner.rules.check import CHECKS, examine, refuse_broken_rules
+from rltuner.rules.contract import RuleError
 from rltuner.testing import check_rule
 
 state = {"calls": 0}
@@ -52,6 +54,19 @@ def is_random(m: Melodies) -> Tensor:
     return torch.rand(m.events.shape) * m.valid
 
 
+def alters_a_view(m: Melodies) -> Tensor:
+    return (m.pitch.clamp_(min=60) > 60).float() * m.valid
+
+
+def looks_far_ahead(m: Melodies) -> Tensor:
+    later = torch.nn.functional.pad(m.pitch[:, 40:], (0, min(40, m.pitch.shape[1])))
+    return (later == 60).float() * m.valid
+
+
+def ends_the_program(m: Melodies) -> Tensor:
+    raise SystemExit(0)
+
+
 def alters_the_melodies(m: Melodies) -> Tensor:
     rewards = m.is_onset.float()
     m.events.clamp_(max=30)
@@ -85,7 +100,10 @@ def is_float64(m: Melodies) -> Tensor:
         (judges_the_primer, "primer", "judges the primer"),
         (has_a_memory, "determinism", "two different rewards"),
         (is_random, "determinism", "two different rewards"),
-        (alters_the_melodies, "determinism", "alters the melodies"),
+        (alters_the_melodies, "determinism", "alters melodies.events"),
+        (alters_a_view, "determinism", "alters melodies.pitch"),
+        (looks_far_ahead, "causality", "reads the future"),
+        (ends_the_program, "results", "raised SystemExit"),
         (is_sometimes_infinite, "results", "gave inf for event"),
         (fails_on_no_events, "results", "raised IndexError"),
         (fails_off_four_four, "results", "gave (nan|inf)"),
@@ -101,6 +119,24 @@ def test_each_way_to_break_the_contract_is_found(
     assert f"'{broken.__name__}'" in findings.failures[check]
     with pytest.raises(AssertionError, match=says):
         check_rule(broken)
+
+
+def test_a_rule_that_fails_at_the_length_to_be_composed_is_refused() -> None:
+    def short_only(m: Melodies) -> Tensor:
+        if m.events.shape[1] > 200:
+            raise ValueError("too long for me")
+        return m.is_onset.float()
+
+    book = RuleBook("b", "", "C major", None, {"short_only": short_only}, {"short_only": 1.0}, {})
+    refuse_broken_rules(book, Vocabulary(), Meter(), 64)
+    with pytest.raises(RuleError, match="'short_only' raised ValueError: too long for me"):
+        refuse_broken_rules(book, Vocabulary(), Meter(), 256)
+
+
+def test_a_shipped_rule_whose_reward_is_not_finite_is_refused() -> None:
+    book = book_from_table("b", {"rules": {"key": {"penalty": -1e39}}})
+    with pytest.raises(RuleError, match=r"'key' gave nan for event"):
+        refuse_broken_rules(book, Vocabulary(), Meter(), 32)
 
 
 def test_a_correct_rule_passes_every_check_at_a_cost() -> None:

@@ -66,6 +66,7 @@ def test_a_melody_out_of_range_is_moved_by_octaves(tmp_path: Path) -> None:
         ("x.abc", "hello", "no ABC tune in it"),
         ("x.abc", "X:1\nM:3/4\nK:C\nz3|", "no notes"),
         ("x.abc", "X:1\nL:1/4\nK:C\nCDE|", "no metre"),
+        ("x.abc", "X:1\nM:3/4\nL:1/4\nK:C\n[CE] D E|", "several notes at once"),
         ("x.xml", "<a>", "cannot be read|no notes"),
         ("x.mid", "MThd", "x.mid"),
     ],

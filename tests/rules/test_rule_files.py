@@ -121,6 +121,8 @@ CLASS = (
             ["put @rule above"],
         ),
         (CLASS.format(field="x: int"), ["parameter 'x' has no default"]),
+        (CLASS.format(field="x: float = float('nan')"), ["parameter 'x'", "not a finite number"]),
+        (CLASS.format(field="weight: float = 1.0"), ["parameter 'weight'", "the book's"]),
         (CLASS.format(field="x: list = None"), ["parameter 'x' is a", "use bool, int, float, str"]),
         (
             "@melody_rule('bad')\ndef f(events: str):\n    return []\n",
@@ -144,6 +146,9 @@ CLASS = (
         ("import no_such_module\n", ["line 4", "no_such_module"]),
         ("raise SystemExit(3)\n", ["line 4", "SystemExit"]),
         (PLAIN + "BOOK = 3\n", ["BOOK is a int"]),
+        (PLAIN + "BOOK = {'rules': {3: {}}}\n", ["entry 3: names are strings"]),
+        (PLAIN + "BOOK = {3: {}}\n", ["entry 3: names are strings"]),
+        ("@rule(3)\ndef f(melodies):\n    return melodies.is_onset.float()\n", ["not 3"]),
         (PLAIN + "BOOK = {'rules': {'from_a_fil': {}}}\n", ["did you mean 'from_a_file'?"]),
     ],
 )
