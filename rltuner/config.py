@@ -118,6 +118,20 @@ class FinetuneConfig:
     """Melodies kept for replay, the latest ones; 0 keeps none."""
     replayed: float = 1.0
     """Kept melodies that are learned from again, for each new one."""
+    smc: int = 0
+    """Particles of each system that steers melodies for the replay by the rules (sequential Monte Carlo); 0: none."""
+    smc_systems: int = 256
+    """Particle systems, each with a primer of its own, that give one melody each."""
+    smc_every: int = 4
+    """Rounds between two runs of the systems."""
+    smc_c: float = 0.5
+    """Their c."""
+    smc_replay: int = 6144
+    """Melodies kept of theirs, the latest ones."""
+    smc_replayed: float = 2.0
+    """Melodies of theirs that are learned from, for each new one."""
+    repeated: float = 2.0
+    """Melodies of theirs with a passage repeated that are learned from, for each new one."""
     minibatch_size: int = 32
     """Melodies a gradient step."""
     learning_rate: float = 2e-3
@@ -164,7 +178,12 @@ class FinetuneConfig:
             check(where, name, getattr(self, name), 0, 1)
         for name in ("learning_rate", "value_learning_rate"):
             check(where, name, getattr(self, name), 0, 1)
-        check(where, "replayed", self.replayed, 0, 100)
+        check(where, "smc", self.smc, 0)
+        for name in ("smc_systems", "smc_every", "smc_replay"):
+            check(where, name, getattr(self, name), 1)
+        check(where, "smc_c", self.smc_c, 1e-6)
+        for name in ("replayed", "smc_replayed", "repeated"):
+            check(where, name, getattr(self, name), 0, 100)
         check(where, "c", self.c, 1e-6)
         check(where, "temperature", self.temperature, 1e-6)
         check(where, "clip", self.clip, 0)

@@ -15,8 +15,10 @@ from rltuner.melody import Melodies
 class Replay:
     """A ring of at most `capacity` melodies of one length and one width of context, on the CPU."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, steered: int = 0) -> None:
         self.capacity = capacity
+        self.steered = Replay(steered) if steered else None
+        """A ring of its own for melodies that particles steered; None where there is none."""
         self.composed = 0
         """Melodies added in all; the ring holds the last `capacity` of them."""
         self.events = torch.empty((0, 0), dtype=torch.int64)
@@ -57,9 +59,15 @@ class Replay:
             "context": self.context,
             "rewards": self.rewards,
             "composed": torch.tensor(self.composed),
+            **{f"steered.{name}": t for name, t in (self.steered.tensors() if self.steered else {}).items()},
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """The inverse of `tensors`."""
         self.events, self.context, self.rewards = (tensors[name] for name in ("events", "context", "rewards"))
         self.composed = int(tensors["composed"])
+        if self.steered is not None:
+            prefix = "steered."
+            self.steered.restore(
+                {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            )

@@ -98,7 +98,8 @@ def _steer(
 ) -> Systems:
     systems = len(contexts)
     context = contexts.repeat_interleave(particles, dim=0)  # (S K, P)
-    heard = context if context.shape[1] else torch.full((len(context), 1), -1)
+    device = next(proposal.parameters()).device
+    heard = (context if context.shape[1] else torch.full((len(context), 1), -1)).to(device)
     log_policy, state = proposal.step(heard[:, 0])
     logits, prior_state = note_rnn.step(heard[:, 0])
     for position in range(1, heard.shape[1]):
@@ -109,9 +110,9 @@ def _steer(
     log_z = torch.zeros(systems)
     weighed = 0  # events whose rewards are in the weights
     for t in range(length):
-        chosen = sample(log_policy, 1.0, generator)
+        chosen = sample(log_policy.cpu(), 1.0, generator)
         events[:, t] = chosen
-        ratio = logits.log_softmax(dim=1) - log_policy
+        ratio = (logits.log_softmax(dim=1) - log_policy).cpu()
         log_weights += ratio.gather(1, chosen[:, None]).view(systems, particles)
         if (t + 1) % STRIDE == 0 or t + 1 == length:
             melodies = Melodies(events, None, context, proposal.vocabulary, proposal.meter)
@@ -127,13 +128,14 @@ def _steer(
                 log_weights[kept] = 0
                 survivors = ancestors.flatten()
                 events, chosen = events[survivors], chosen[survivors]
+                survivors = survivors.to(device)
                 state = PolicyState(
                     _selected(state.network, survivors), state.prior and _selected(state.prior, survivors)
                 )
                 prior_state = _selected(prior_state, survivors)
         if t + 1 < length:
-            log_policy, state = proposal.step(chosen, state)
-            logits, prior_state = note_rnn.step(chosen, prior_state)
+            log_policy, state = proposal.step(chosen.to(device), state)
+            logits, prior_state = note_rnn.step(chosen.to(device), prior_state)
     total = log_weights.logsumexp(dim=1, keepdim=True)
     log_z += total[:, 0] - torch.tensor(particles).log()
     melodies = Melodies(events, None, context, proposal.vocabulary, proposal.meter)

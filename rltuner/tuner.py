@@ -19,6 +19,7 @@ from rltuner.compose import compose
 from rltuner.config import FinetuneConfig
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
+from rltuner.exploration import steered, with_a_passage_repeated
 from rltuner.interrupts import delayed_interrupt
 from rltuner.learner import Learner
 from rltuner.melody import Melodies
@@ -60,7 +61,7 @@ def finetune(config: FinetuneConfig) -> Path:
         note_rnn.meter = book.meter  # the policy composes in the book's metre
     refuse_broken_rules(book, note_rnn.vocabulary, note_rnn.meter, config.length)
     learner = Learner(note_rnn, config)
-    replay = Replay(config.replay)
+    replay = Replay(config.replay, config.smc_replay if config.smc else 0)
     generator = torch.Generator().manual_seed(config.seed)
     updates = 0
     if config.resume is not None:
@@ -114,6 +115,19 @@ def rounds_of(config: FinetuneConfig) -> int:
     return -(-config.events // (config.batch_size * config.length))
 
 
+def judge(
+    learner: Learner, book: RuleBook, melodies: Melodies
+) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+    """The book's scores [B, T] on the CPU, the rewards of the algorithm [B, T], and log p of every class [B, T, V]."""
+    config = learner.config
+    heard = melodies.to("cpu")
+    scores = book.score(heard)
+    total = book.earned(heard, scores) if config.as_earned else scores["total"]
+    all_log_prior = learner.log_prior(melodies)
+    log_prior = all_log_prior.gather(2, melodies.events[..., None])[..., 0]
+    return scores, reward(learner.backup, total.to(config.device) / config.c, log_prior), all_log_prior
+
+
 def tune_round(
     learner: Learner,
     replay: Replay,
@@ -137,10 +151,8 @@ def tune_round(
         generator=generator,
         epsilon=config.epsilon_end + (config.epsilon - config.epsilon_end) * max(0.0, 1 - 2 * done),
     )
-    scores = book.score(melodies)
     melodies = melodies.to(config.device)
-    all_log_prior = learner.log_prior(melodies)
-    log_prior = all_log_prior.gather(2, melodies.events[..., None])[..., 0]
+    scores, rewards, all_log_prior = judge(learner, book, melodies)
     record: dict[str, float] = {}
     if measured:
         by_rule = {name: float(values.sum(dim=1).mean()) for name, values in scores.items()}
@@ -148,21 +160,27 @@ def tune_round(
         kl = float(divergence(log_probabilities(learner.policy, melodies), all_log_prior, melodies).mean())
         record = {
             "rule_reward": rule_reward,
-            "log_prior": float(log_prior.sum(dim=1).mean()),
+            "log_prior": float(all_log_prior.gather(2, melodies.events[..., None]).sum(dim=(1, 2)).mean()),
             "kl": kl,
             "objective": rule_reward / config.c - kl,
             **{f"rule_{name}": value for name, value in by_rule.items()},
         }
-    total = book.earned(melodies.to("cpu"), scores) if config.as_earned else scores["total"]
-    rewards = reward(learner.backup, total.to(config.device) / config.c, log_prior)
-    pool, pool_rewards = melodies, rewards
+    parts = [(melodies, rewards)]
     if len(replay) and (count := round(config.replayed * config.batch_size)):
-        old, old_rewards = replay.draw(count, melodies, generator)
-        pool = Melodies.concatenate([melodies, old])
-        pool_rewards = torch.cat([rewards, old_rewards])
+        parts.append(replay.draw(count, melodies, generator))
     replay.add(melodies, rewards)
+    if replay.steered is not None:
+        if updates % config.smc_every == 0:
+            found = steered(learner, book, generator)
+            replay.steered.add(found, judge(learner, book, found)[1])
+        if count := round(config.smc_replayed * config.batch_size):
+            parts.append(replay.steered.draw(count, melodies, generator))
+        if count := round(config.repeated * config.batch_size):
+            edited = with_a_passage_repeated(replay.steered.draw(count, melodies, generator)[0], generator)
+            parts.append((edited, judge(learner, book, edited)[1]))
+    pool = Melodies.concatenate([part for part, _ in parts])
     learner.set_progress(updates, done)
-    goals = learner.goals(pool, pool_rewards)
+    goals = learner.goals(pool, torch.cat([part_rewards for _, part_rewards in parts]))
     order = torch.randperm(len(pool), generator=generator)
     losses = [learner.learn(pool[part], goals[part]) for part in order.split(config.minibatch_size)]
     loss = sum(losses) / len(losses)

@@ -78,7 +78,8 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     algo: str, note_rnn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in the middle of a round's gradient steps, far from any record or checkpoint."""
-    whole = finetune(tiny(note_rnn, tmp_path / "whole", algo=algo, epsilon=0.3))
+    particles = {"smc": 4, "smc_systems": 8} if algo == "psi" else {}
+    whole = finetune(tiny(note_rnn, tmp_path / "whole", algo=algo, epsilon=0.3, **particles))
     learn, steps = Learner.learn, 0
 
     def interrupted_once(learner: Learner, melodies: Melodies, goals: torch.Tensor) -> float:
@@ -91,7 +92,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     monkeypatch.setattr(Learner, "learn", interrupted_once)
     part = tmp_path / "part"
     with pytest.raises(KeyboardInterrupt):
-        finetune(tiny(note_rnn, part, algo=algo, epsilon=0.3))
+        finetune(tiny(note_rnn, part, algo=algo, epsilon=0.3, **particles))
     assert not (part / "policy").exists()
     (part / "metrics.jsonl").open("a").write('{"updates": 12, "ev')  # a line that a crash cut short
     finetune(FinetuneConfig(resume=part))

@@ -1,0 +1,61 @@
+"""Melodies to learn from that the policy would hardly compose by itself: steered by particles, or repeating a passage.
+
+Soft path consistency, which Psi and G learn by, holds for any melody, whoever composed it; so does Q's backup with its
+trace cut. These melodies are a setting of the replay, not another algorithm.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rltuner.compose import primer_contexts
+from rltuner.learner import Learner
+from rltuner.melody import Melodies
+from rltuner.rules.book import RuleBook
+from rltuner.smc import steer
+
+
+def steered(learner: Learner, book: RuleBook, generator: torch.Generator) -> Melodies:
+    """One melody of each of `smc_systems` particle systems that the policy proposes, on the learner's device."""
+    config = learner.config
+    contexts = primer_contexts(learner.policy, "random_note", config.smc_systems, generator)
+    systems = steer(
+        learner.policy,
+        learner.reward_network,
+        book,
+        config.smc_c,
+        contexts,
+        config.length,
+        config.smc,
+        generator,
+    )
+    return systems.draw(generator).to(config.device)
+
+
+def with_a_passage_repeated(melodies: Melodies, generator: torch.Generator) -> Melodies:
+    """Each melody with a passage copied from one place to a later one: int64 [B, T] as before, the rest as it was.
+
+    The passage begins anywhere and lasts half a bar or more; its copy begins where it has ended, or later, and goes on
+    to anywhere, by starting over where it is longer than the way between the two. Melodies shorter than two passages
+    stay as they are. This is how a policy comes to see what an exact repetition earns, of which it plays one in a
+    thousand by itself.
+    """
+    count, time = melodies.events.shape
+    shortest = max(1, melodies.meter.steps_per_bar // 2)
+    if time < 2 * shortest:
+        return melodies
+
+    def draw(low: Tensor, high: Tensor) -> Tensor:
+        """int64 [B, 1], evenly from low to high, both included."""
+        share = torch.rand(count, 1, generator=generator)
+        return low + (share * (high - low + 1)).long()
+
+    start = draw(torch.zeros(count, 1).long(), torch.full((count, 1), time - 2 * shortest))
+    copy = draw(start + shortest, torch.full((count, 1), time - shortest))
+    end = draw(copy + shortest, torch.full((count, 1), time))
+    t = torch.arange(time)
+    source = torch.where((t >= copy) & (t < end), start + (t - copy) % (copy - start), t)
+    events = melodies.events.cpu().gather(1, source)
+    edited = Melodies(events, None, melodies.context.cpu(), melodies.vocabulary, melodies.meter)
+    return edited.to(melodies.events.device)
