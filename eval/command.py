@@ -14,6 +14,7 @@ from rltuner.console import output_console, say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.eval.bound import bound
+from rltuner.eval.diversity import distinct, distinct_share
 from rltuner.eval.paper import PUBLISHED, evaluate
 from rltuner.eval.rewards import held_out_rewards, mean_rewards
 from rltuner.eval.table import rewards_table, terminal_table
@@ -51,16 +52,10 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             device=config.device,
             meter=meter,
         )
-        distinct = len(
-            {
-                tuple(row[:n])
-                for row, n in zip(melodies.events.tolist(), melodies.lengths.tolist(), strict=True)
-            }
-        )
         results[source] = {
             "melodies": len(melodies),
             "steps": int(melodies.lengths.sum()),
-            "distinct": distinct,
+            "distinct": distinct(melodies),
             "rows": evaluate(melodies, key=config.key),
             "held_out": held_out_rewards(melodies, key=config.key),
         }
@@ -70,7 +65,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             results[source]["rules"] = mean_rewards(melodies, book)
         seconds = time.monotonic() - started
         say(
-            f"{source}: {len(melodies):,} melodies, {distinct / max(1, len(melodies)):.2%} distinct ({seconds:.1f} s)"
+            f"{source}: {len(melodies):,} melodies, {distinct_share(melodies):.2%} distinct ({seconds:.1f} s)"
         )
     columns = {source: result["rows"] for source, result in results.items()}
     if config.paper:

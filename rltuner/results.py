@@ -12,6 +12,7 @@ from rltuner import __version__
 from rltuner.compose import compose
 from rltuner.config import FinetuneConfig
 from rltuner.console import output_console, say
+from rltuner.eval.diversity import distinct_share
 from rltuner.eval.paper import evaluate
 from rltuner.eval.plots import plot_piano_rolls, plot_tuning
 from rltuner.eval.rewards import mean_rewards
@@ -54,7 +55,7 @@ def find(
             melodies = compose(composer, config.evaluate, config.length, seed=config.seed)
             findings.columns[name] = evaluate(melodies, key=book.key)
             findings.rewards[name] = mean_rewards(melodies, book)
-            findings.distinct[name] = len(melodies.events.unique(dim=0)) / len(melodies)
+            findings.distinct[name] = distinct_share(melodies)
         findings.objective = measure(policy, note_rnn.to(config.device), melodies, book, config.c)
     return findings
 

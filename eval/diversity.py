@@ -1,0 +1,84 @@
+"""Diversity: how many melodies are distinct, and how far apart two of them are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rltuner.melody import Melodies
+
+PAIRS = 20_000
+
+
+def distinct_share(melodies: Melodies) -> float:
+    """Distinct sequences of events among the melodies, as a share of them. NaN without melodies.
+
+    A collapsed policy composes the same melody again and again, whatever its other figures say.
+    """
+    return distinct(melodies) / len(melodies) if len(melodies) else math.nan
+
+
+def distinct(melodies: Melodies) -> int:
+    """The number of distinct sequences of events."""
+    padded = torch.cat([melodies.events, melodies.lengths[:, None]], dim=1)
+    return len(padded.unique(dim=0))
+
+
+def edit_distances(one: Melodies, other: Melodies) -> Tensor:
+    """Levenshtein distance of the i-th melodies of two batches, divided by the longer one's length: float32 [B].
+
+    The least number of events to insert, delete or replace; 0 for equal melodies, 1 where nothing can be kept; 0 where
+    both are empty. Source: Levenshtein 1966; the row-by-row recurrence of Wagner and Fischer 1974.
+    """
+    columns = torch.arange(other.events.shape[1] + 1, dtype=torch.int16)
+    row = columns.expand(len(one), -1).clone()  # distances of the empty prefix to every prefix of `other`
+    result = row.gather(1, other.lengths[:, None])[:, 0]
+    for i in range(one.events.shape[1]):
+        differs = (one.events[:, i : i + 1] != other.events).to(torch.int16)
+        best = torch.minimum(row[:, 1:] + 1, row[:, :-1] + differs)  # deleted, or kept or replaced
+        first = torch.full_like(row[:, :1], i + 1)
+        # inserted: one more than the place to the left, which a running minimum of (distance - place) gives
+        row = (torch.cat([first, best], dim=1) - columns).cummin(dim=1).values + columns
+        ends = one.lengths == i + 1
+        result = torch.where(ends, row.gather(1, other.lengths[:, None])[:, 0], result)
+    longer = torch.maximum(one.lengths, other.lengths).clamp(min=1)
+    return result.float() / longer
+
+
+def mean_edit_distance(melodies: Melodies, pairs: int = PAIRS, seed: int = 0) -> tuple[float, float]:
+    """Mean normalised edit distance of random pairs of different melodies of the batch, and its standard error.
+
+    The error is that of sampling pairs. NaN with fewer than two melodies.
+    """
+    count = len(melodies)
+    if count < 2:
+        return math.nan, math.nan
+    generator = torch.Generator().manual_seed(seed)
+    first = torch.randint(count, (pairs,), generator=generator)
+    second = (first + torch.randint(1, count, (pairs,), generator=generator)) % count
+    distances = edit_distances(melodies[first], melodies[second]).double()
+    return float(distances.mean()), float(distances.std()) / pairs**0.5
+
+
+def ngrams_of(melodies: Melodies, n: int) -> Tensor:
+    """All runs of n events within the melodies' lengths: int64 [number of them, n]."""
+    if melodies.events.shape[1] < n:
+        return torch.empty((0, n), dtype=torch.int64)
+    windows = melodies.events.unfold(1, n, 1)  # (B, T - n + 1, n)
+    inside = torch.arange(windows.shape[1]) + n <= melodies.lengths[:, None]
+    return windows[inside]
+
+
+def distinct_ngrams(melodies: Melodies, sizes: Sequence[int] = (4, 8)) -> dict[int, float]:
+    """For each n, distinct runs of n events as a share of all runs of n events; NaN where there is none.
+
+    Source: Li et al. 2016, "A diversity-promoting objective function" (distinct-n).
+    """
+    shares = {}
+    for n in sizes:
+        runs = ngrams_of(melodies, n)
+        shares[n] = len(runs.unique(dim=0)) / len(runs) if len(runs) else math.nan
+    return shares

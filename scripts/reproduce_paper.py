@@ -1,0 +1,105 @@
+"""Tunes Q, Psi and G from the shipped Note RNN with the best preset, and prints the paper's table with what it lacked.
+
+    python scripts/reproduce_paper.py                       # q, psi and g, seed 0, into runs/paper/
+    python scripts/reproduce_paper.py psi --seeds 0 1 2     # three seeds of psi
+    python scripts/reproduce_paper.py --only-table          # of the shipped checkpoints, nothing is tuned
+
+Each tuning takes up to 20 minutes on 2 cores. The figures go to table.md and table.json in the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+import rltuner
+from rltuner.compose import compose
+from rltuner.console import output_console
+from rltuner.eval.diversity import distinct_share, mean_edit_distance
+from rltuner.eval.paper import PUBLISHED, ROW_TITLES, evaluate
+from rltuner.eval.table import direction, format_value
+from rltuner.note_rnn import NoteRNN
+from rltuner.objective import measure
+from rltuner.policy import load
+from rltuner.rules import load_rulebook
+
+COUNT, LENGTH = 100_000, 32
+MORE = {
+    "distinct": "Distinct melodies",
+    "edit_distance": "Mean edit distance",
+    "edit_share": "… of the Note RNN's",
+    "kl": "KL to the Note RNN, nats an event",
+    "objective": "J, nats a melody",
+}
+
+
+def figures(source: str, temperature: float, c: float) -> dict[str, float]:
+    """The paper's rows and more of `COUNT` melodies, one ancestral pass each from random-note primers."""
+    policy, book, note_rnn = load(source), load_rulebook("magenta"), NoteRNN.load("note_rnn")
+    melodies = compose(policy, COUNT, LENGTH, seed=2026, temperature=temperature)
+    found = measure(policy, note_rnn, melodies[:10_000], book, c)
+    return {
+        **evaluate(melodies),
+        "distinct": distinct_share(melodies),
+        "edit_distance": mean_edit_distance(melodies)[0],
+        "kl": found.kl / LENGTH,
+        "objective": found.objective,
+    }
+
+
+def markdown(columns: dict[str, dict[str, float]]) -> str:
+    """One line a row, one column a policy, the paper's own columns last."""
+    names = [*columns, *PUBLISHED]
+    lines = ["| row | wanted | " + " | ".join(names) + " |", "|---|:-:|" + "---:|" * len(names)]
+    for row, title in ROW_TITLES.items():
+        cells = [format_value(row, column[row]) for column in (*columns.values(), *PUBLISHED.values())]
+        lines.append(f"| {title} | {direction(row)} | " + " | ".join(cells) + " |")
+    for row, title in MORE.items():
+        is_share = row in ("distinct", "edit_share")
+        cells = [f"{c[row]:.2%}" if is_share else f"{c[row]:.3f}" for c in columns.values()]
+        lines.append(
+            f"| {title} | {'' if row == 'kl' else '↑'} | " + " | ".join(cells + ["–"] * len(PUBLISHED)) + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("algos", nargs="*", default=["q", "psi", "g"], help="q, psi or g")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/paper"))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only-table", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    sources = {}
+    for algo in arguments.algos:
+        for seed in arguments.seeds:
+            run = arguments.out / f"{algo}-seed{seed}"
+            if arguments.only_table:
+                sources[algo] = algo
+            else:
+                config = rltuner.preset("best", algo=algo, seed=seed, out=run, threads=arguments.threads)
+                sources[f"{algo} (seed {seed})"] = str(run if run.exists() else rltuner.finetune(config))
+    c = rltuner.preset("best", algo="psi").c
+    columns = {"note_rnn": figures("note_rnn", 1.0, c)}
+    columns |= {name: figures(source, 1.0, c) for name, source in sources.items()}
+    for column in columns.values():
+        column["edit_share"] = column["edit_distance"] / columns["note_rnn"]["edit_distance"]
+    text = (
+        f"{COUNT:,} melodies of {LENGTH} events, temperature 1, random-note primers; J at c = {c:g}.\n\n"
+        + markdown(columns)
+    )
+    output_console.print(text, markup=False, soft_wrap=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "table.md").write_text(text, encoding="utf-8")
+    (arguments.out / "table.json").write_text(json.dumps(columns, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
