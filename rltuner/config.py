@@ -17,7 +17,7 @@ from rltuner.errors import InputError
 
 Algorithm = Literal["q", "psi", "g"]
 PresetName = Literal["quick", "best", "paper"]
-DEFAULT_C = 2.0
+DEFAULT_C = 0.8  # docs/algorithms.md says why
 
 
 def check(where: str, name: str, value: float, low: float, high: float = math.inf) -> None:
@@ -92,7 +92,7 @@ class FinetuneConfig:
     algo: Algorithm = "psi"
     """Q, Psi or G learning."""
     preset: PresetName = "quick"
-    """Sets the defaults of all that follows: quick (minutes), best (five times as long), paper.
+    """Sets the defaults of all that follows: quick (a minute or two), best (some ten minutes), paper.
     In Python, rltuner.preset() applies it."""
     note_rnn: str = "note_rnn"
     """The Note RNN to start from: a shipped name or a checkpoint folder."""
@@ -100,14 +100,14 @@ class FinetuneConfig:
     """Rule book: magenta, gauldin, a .toml file, or a Python rule file. A Python file is code, and is run."""
     out: Path | None = None
     """Run folder; it must not exist. Default: runs/ALGO-1, runs/ALGO-2, ..."""
-    events: int = 2_000_000
+    events: int = 1_250_000
     """Events composed in all, rounded up to whole rounds of `batch_size` melodies of `length` events."""
     length: int = 32
     """Events a melody."""
     c: float = DEFAULT_C
     """The rules' reward is divided by c: the lower, the more the rules count against the data. Paper: 0.5."""
-    gamma: float = 1.0
-    """Discount a step. With 1 the optimum is known: pi* = p exp(sum of r / c). Paper: 0.5. Q: 0.9."""
+    gamma: float = 0.85
+    """Discount a step. With 1 the optimum is known: pi* = p exp(sum of r / c), but few melodies make it up."""
     as_earned: bool = True
     """Pay what a rule gives at the end as it is earned; the sum of a melody stays the same."""
     trace: float = 0.6
@@ -140,6 +140,8 @@ class FinetuneConfig:
     """Adam's, for the value head."""
     target_rate: float = 0.05
     """Share of the policy network that goes into the target network each step (the paper's eta, 0.01)."""
+    huber: float = 0.0
+    """Nats beyond which a score's error counts linearly instead of by its square; 0: always by its square."""
     clip: float = 1.0
     """Largest norm of a gradient."""
     greedy: bool = False
@@ -178,6 +180,7 @@ class FinetuneConfig:
             check(where, name, getattr(self, name), 0, 1)
         for name in ("learning_rate", "value_learning_rate"):
             check(where, name, getattr(self, name), 0, 1)
+        check(where, "huber", self.huber, 0)
         check(where, "smc", self.smc, 0)
         for name in ("smc_systems", "smc_every", "smc_replay"):
             check(where, name, getattr(self, name), 1)
@@ -288,7 +291,19 @@ class EvaluateConfig:
 # What each preset changes of finetune's defaults.
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {},
-    "best": {"events": 10_000_000},
+    "best": {
+        "events": 900_000,  # besides those of the particles
+        "gamma": 0.91,
+        "trace": 0.7,
+        "batch_size": 128,
+        "replay": 0,
+        "replayed": 0.0,
+        "huber": 8.0,
+        "smc": 32,
+        "smc_c": 0.45,
+        "smc_replayed": 3.0,
+        "repeated": 0.25,
+    },
     "paper": {
         "events": 1_000_000,
         "c": 0.5,
@@ -309,18 +324,20 @@ PRESETS: dict[str, dict[str, object]] = {
 }
 
 
-# Q has no entropy term: looking ahead without discount it settles on few melodies (docs/algorithms.md, "Collapse").
-Q_GAMMA = 0.9
+# Q has no entropy term: looking as far ahead as the others it settles on few melodies (docs/algorithms.md, "Collapse").
+Q_VALUES: dict[str, dict[str, object]] = {
+    "quick": {"c": 1.0, "gamma": 0.75},
+    "best": {"c": 1.0, "gamma": 0.8},
+    "paper": {},
+}
 
 
 def preset(name: PresetName, **fields: object) -> FinetuneConfig:
     """The preset's configuration of finetune, with some fields changed.
 
-    Raises InputError for an unknown preset or a value out of range. Of gamma, quick and best take 0.9 for Q.
+    Raises InputError for an unknown preset or a value out of range.
     """
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
-    values = {**PRESETS[name], **fields}
-    if fields.get("algo") == "q":
-        values.setdefault("gamma", Q_GAMMA)
+    values = {**PRESETS[name], **(Q_VALUES[name] if fields.get("algo") == "q" else {}), **fields}
     return dataclasses.replace(FinetuneConfig(preset=name), **values)  # type: ignore[arg-type]

@@ -91,11 +91,16 @@ class Learner:
         return targets(rewards, value, value + of_events, keeps_trace, self.config.gamma, self.config.trace)
 
     def learn(self, melodies: Melodies, goals: Tensor) -> float:
-        """One gradient step of the scores towards their goals; returns the mean squared difference before it."""
+        """One gradient step of the scores towards their goals; returns the loss before it, nats squared."""
         inputs, skipped = inputs_of(melodies)
         a = self._advantage(self.policy.network, melodies, inputs, skipped)
         score = self.value(inputs, skipped) + a.gather(2, melodies.events[..., None])[..., 0]
-        loss = (goals - score).square().mean()
+        if (
+            self.config.huber
+        ):  # steered melodies can be far off, and the squares of a few would drown the rest
+            loss = 2 * nn.functional.huber_loss(score, goals, delta=self.config.huber)
+        else:
+            loss = (goals - score).square().mean()
         self.optimiser.zero_grad()
         (loss / self.value.scale**2).backward()
         nn.utils.clip_grad_norm_(self.policy.network.parameters(), self.config.clip)

@@ -26,6 +26,7 @@ CONFIG = FinetuneConfig(
     events=600_000,
     length=LENGTH,
     c=0.7,
+    gamma=1.0,
     batch_size=256,
     minibatch_size=128,
     replay=1024,

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import signal
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from rltuner.compose import compose
-from rltuner.config import FinetuneConfig, preset
+from rltuner.config import DEFAULT_C, FinetuneConfig, preset
 from rltuner.errors import InputError
 from rltuner.learner import Learner
 from rltuner.melody import Melodies, Meter
@@ -66,7 +67,7 @@ def test_a_run_folder_holds_everything(algo: str, note_rnn: Path, tmp_path: Path
     records = RunFolder(out).records()
     assert records[-1]["updates"] == rounds_of(tiny(note_rnn, out)) == 24
     for record in records:
-        assert record["objective"] == pytest.approx(record["rule_reward"] / 2.0 - record["kl"])
+        assert record["objective"] == pytest.approx(record["rule_reward"] / DEFAULT_C - record["kl"])
         parts = [
             value for name, value in record.items() if name.startswith("rule_") and name != "rule_reward"
         ]
@@ -109,7 +110,7 @@ def test_a_run_goes_on_with_its_own_configuration_and_book(note_rnn: Path, tmp_p
     book = tmp_path / "book.toml"
     book.write_text("[rules.key]\n")
     out = finetune(tiny(note_rnn, tmp_path / "run", rules=str(book), events=512, evaluate=0, samples=0))
-    with pytest.raises(InputError, match=r"c = 2\.0, not 0\.5"):
+    with pytest.raises(InputError, match=r"c = 0\.8, not 0\.5"):
         finetune(dataclasses.replace(read_config(out / "config.toml"), resume=out, c=0.5))
     finetune(dataclasses.replace(read_config(out / "config.toml"), resume=out, events=1024))
     assert RunFolder(out).records()[-1]["events"] == 1024
@@ -355,9 +356,44 @@ def test_the_paper_preset_has_the_papers_values() -> None:
     assert (config.trace, config.epsilon, config.epsilon_end, config.greedy) == (0.0, 1.0, 0.1, True)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_sizes": (512, 512), "algo": "g"},
+        {"length": 64},
+        {"length": 128},
+        {"rules": "gauldin"},
+        {"rules": "docs/examples/waltz.toml", "length": 36},
+        {"rules": "docs/examples/a_minor.toml"},
+        {"smc": 4, "smc_systems": 8},
+        {"device": "cuda"},
+    ],
+    ids=lambda changes: " ".join(f"{name}={value}" for name, value in changes.items()),
+)
+def test_tuning_works_with(changes: dict[str, Any], tmp_path: Path) -> None:
+    """Two rounds: finite losses, and a policy that composes in the book's metre."""
+    if changes.get("device") == "cuda" and not torch.cuda.is_available():
+        pytest.skip("this machine has no GPU that torch can use")
+    changes = dict(changes)
+    NoteRNN(hidden_sizes=changes.pop("hidden_sizes", (16,)), seed=1).save(tmp_path / "note_rnn")
+    if str(changes.get("rules", "")).endswith(".toml"):
+        changes["rules"] = str(Path(__file__).parents[1] / changes["rules"])
+    length = changes.get("length", 16)
+    config = tiny(tmp_path / "note_rnn", tmp_path / "run", events=16 * length, evaluate=8)
+    out = finetune(dataclasses.replace(config, **changes))
+    record = RunFolder(out).records()[-1]
+    assert record["updates"] == 2
+    assert all(math.isfinite(value) for value in record.values())
+    policy = load(out)
+    assert policy.compose(2, length, seed=0).meter == policy.meter
+    assert (policy.meter == Meter(12, 4)) == ("waltz" in str(changes.get("rules")))
+
+
 def test_q_looks_less_far_ahead_unless_told_otherwise() -> None:
-    assert finetune_defaults(["--algo", "q"]).gamma == preset("quick", algo="q").gamma == 0.9
-    assert finetune_defaults(["--algo", "g"]).gamma == preset("quick").gamma == 1.0
+    for name in ("quick", "best"):
+        q, g = (finetune_defaults(["--algo", algo, "--preset", name]) for algo in ("q", "g"))
+        assert q.gamma < g.gamma == preset(name).gamma
+        assert q.c > g.c
     assert preset("best", algo="q", gamma=1.0).gamma == 1.0
 
 
