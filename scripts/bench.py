@@ -9,6 +9,8 @@ python scripts/bench.py all
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import statistics
 import sys
 import time
@@ -84,6 +86,7 @@ def bench_tune() -> None:
     """Whole rounds of each algorithm, then the parts of a round."""
     torch.set_num_threads(2)
     note_rnn, book = NoteRNN.load("note_rnn"), load_rulebook("magenta")
+    shares: list[float] = []
     for algo in ("psi", "q", "g"):
         config = rltuner.preset("quick", algo=algo)
         learner, replay = Learner(note_rnn, config), Replay(config.replay)
@@ -92,11 +95,25 @@ def bench_tune() -> None:
         tune_round(learner, replay, book, generator, 0)
         seconds = timed(lambda: tune_round(learner, replay, book, generator, 1))  # noqa: B023
         learned = (1 + config.replayed) * events / seconds[0]
+        shares.append(lstm_share(lambda: tune_round(learner, replay, book, generator, 1)))  # noqa: B023
         report(
             f"tune: a round of {algo}",
             seconds,
             f"{events / seconds[0]:,.0f} events/s composed, {learned:,.0f} learned",
         )
+    print(
+        f"  matrix products and fused LSTM layers: {', '.join(f'{share:.0%}' for share in shares)} of the CPU's time"
+    )
+    reference = dataclasses.replace(config, replayed=5.4, minibatch_size=256)
+    learner, replay = Learner(note_rnn, reference), Replay(reference.replay)
+    for update in range(5):  # fills the replay
+        tune_round(learner, replay, book, generator, update)
+    seconds = timed(lambda: tune_round(learner, replay, book, generator, 5))
+    report(
+        "tune: 6.4 learned transitions an event (g)",
+        seconds,
+        f"{events / seconds[0]:,.0f} events/s composed, {6.4 * events / seconds[0]:,.0f} learned; minibatches of 256",
+    )
     melodies = compose(learner.policy, config.batch_size, config.length, generator=generator)
     small = melodies[: config.minibatch_size]
     rewards = reward(learner.backup, book.score(melodies)["total"], torch.zeros(melodies.events.shape))
@@ -108,6 +125,19 @@ def bench_tune() -> None:
     report("  score", timed(lambda: book.score(melodies)))
     report("  goals", timed(lambda: learner.goals(melodies, rewards)))
     report("  one gradient step", timed(lambda: learner.learn(small, goals[: config.minibatch_size])))
+
+
+def lstm_share(work: Callable[[], object]) -> float:
+    """Share of the CPU's own time that a call spends in matrix products and in LSTM layers fused with them."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        work()
+    times = {entry.key: entry.self_cpu_time_total for entry in profiled.key_averages()}
+    products = sum(
+        time for name, time in times.items() if re.search(r"::(mkldnn_rnn|lstm|addmm|mm|bmm|baddbmm)", name)
+    )
+    return products / sum(times.values())
 
 
 BENCHES = {"rules": bench_rules, "evaluate": bench_evaluate, "compose": bench_compose, "tune": bench_tune}
