@@ -1,8 +1,8 @@
 """Rhythm and texture of each melody: what tuned models are known to lose.
 
-Every function gives one value a melody, float64 [B]; NaN where a melody has nothing to measure. Where MusPy has the metric
-(Dong et al. 2020, "MusPy: A Toolkit for Symbolic Music Generation"), the definition is MusPy's; a melody's bars are counted
-up to the end of its last event.
+Every function gives one value a melody, float64 [B]; NaN where a melody has nothing to measure. Where MusPy has the
+metric (Dong et al. 2020, "MusPy: A Toolkit for Symbolic Music Generation"), the definition is MusPy's; a melody's bars
+are counted up to the end of its last event.
 """
 
 from __future__ import annotations
