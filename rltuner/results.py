@@ -10,7 +10,7 @@ from typing import Any
 
 from rltuner import __version__
 from rltuner.compose import compose
-from rltuner.config import FinetuneConfig
+from rltuner.config import FinetuneConfig, preset
 from rltuner.console import output_console, say
 from rltuner.eval.diversity import distinct_share
 from rltuner.eval.paper import evaluate
@@ -139,14 +139,29 @@ def figures_text(config: FinetuneConfig, findings: Findings) -> str:
     return text
 
 
+def command_text(config: FinetuneConfig) -> str:
+    """The flags that make the same policy again: the algorithm, the preset and what differs from it."""
+    usual = preset(config.preset, algo=config.algo)
+    flags = [f"--algo {config.algo} --preset {config.preset}"]
+    for name, value in plain(config).items():
+        if name not in ("algo", "preset", "samples", "evaluate", "checkpoint_every", "device"):
+            flag = "--" + name.replace("_", "-")
+            if value != getattr(usual, name):
+                switch = {True: flag, False: flag.replace("--", "--no-", 1)}
+                flags.append(
+                    switch[value] if isinstance(value, bool) else f"{flag} {shlex.quote(str(value))}"
+                )
+    return " ".join(flags)
+
+
 def card_text(config: FinetuneConfig, book: RuleBook, findings: Findings) -> str:
     """The model card of a tuned policy."""
     return (
         f"# A policy tuned by {config.algo} learning\n\n"
         f"Started from the Note RNN `{config.note_rnn}`, tuned with the rule book `{book.name}` "
         f"(SHA-256 {book.digest[:16]}) at c = {config.c:g}, γ = {config.gamma:g}, seed {config.seed}, "
-        f"by rltuner {__version__}. The whole configuration is in config.json.\n\n"
-        + figures_text(config, findings)
+        f"by rltuner {__version__}. The whole configuration is in config.json. The tunes are the Note RNN's, which its "
+        f"card names.\n\n    rltuner finetune {command_text(config)}\n\n" + figures_text(config, findings)
     )
 
 

@@ -9,6 +9,7 @@ from rltuner.config import FinetuneConfig
 from rltuner.learner import Learner
 from rltuner.melody import Melodies, Vocabulary
 from rltuner.note_rnn import NoteRNN
+from rltuner.policy import inputs_of
 from rltuner.replay import Replay
 
 every_algorithm = pytest.mark.parametrize("algo", ["q", "psi", "g"])
@@ -22,6 +23,7 @@ def small(algo: str, **changes: object) -> FinetuneConfig:
         events=100_000,
         length=LENGTH,
         c=0.7,
+        gamma=0.85,
         batch_size=128,
         minibatch_size=64,
         replay=512,
@@ -107,8 +109,19 @@ def test_goals_follow_the_target_value_network() -> None:
         assert torch.equal(learner.goals(melodies, torch.ones(16, LENGTH)), goals)
         learner.target_value.by_step += 5
     moved = learner.goals(melodies, torch.ones(16, LENGTH)) - goals
-    torch.testing.assert_close(moved[:, :-1], torch.full((16, LENGTH - 1), 5 * learner.value.scale))
+    torch.testing.assert_close(moved[:, :-1], torch.full((16, LENGTH - 1), 0.85 * 5 * learner.value.scale))
     assert torch.equal(moved[:, -1], torch.zeros(16))  # the last event is terminal
+
+
+def test_errors_beyond_the_huber_limit_count_linearly() -> None:
+    for huber, error, loss in ((0.0, 20.0, 400.0), (8.0, 20.0, 2 * 8 * (20 - 4)), (8.0, 3.0, 9.0)):
+        learner = Learner(NoteRNN(SMALL, (6,)), small("psi", huber=huber))
+        melodies, _ = batch(learner)
+        with torch.no_grad():
+            inputs, skipped = inputs_of(melodies)
+            a = learner._advantage(learner.policy.network, melodies, inputs, skipped)
+            score = learner.value(inputs, skipped) + a.gather(2, melodies.events[..., None])[..., 0]
+        assert learner.learn(melodies, score + error) == pytest.approx(loss, rel=1e-4)
 
 
 def test_both_learning_rates_warm_up_and_fall_to_a_tenth() -> None:

@@ -6,12 +6,14 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import tyro
 
 from rltuner.compose import compose
 from rltuner.config import DEFAULT_C, FinetuneConfig, preset
@@ -22,6 +24,7 @@ from rltuner.note_rnn import NoteRNN
 from rltuner.objective import measure
 from rltuner.policy import load
 from rltuner.replay import Replay
+from rltuner.results import command_text
 from rltuner.rules import load_rulebook
 from rltuner.rules.contract import RuleError
 from rltuner.run_folder import RunFolder
@@ -412,3 +415,12 @@ def test_metrics_are_one_json_object_a_line(note_rnn: Path, tmp_path: Path) -> N
         assert {"updates", "events", "events_per_second", "rule_reward", "log_prior", "kl"} <= json.loads(
             line
         ).keys()
+
+
+def test_the_card_gives_the_command_that_makes_the_policy_again() -> None:
+    config = dataclasses.replace(
+        preset("best", algo="g", c=1.5, as_earned=False), seed=3, rules="my book.toml"
+    )
+    words = shlex.split(command_text(config))
+    made = tyro.cli(FinetuneConfig, args=words, default=finetune_defaults(["finetune", *words]))
+    assert made == config
