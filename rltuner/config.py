@@ -324,12 +324,9 @@ PRESETS: dict[str, dict[str, object]] = {
 }
 
 
-# Q has no entropy term: looking as far ahead as the others it settles on few melodies (docs/algorithms.md, "Collapse").
-Q_VALUES: dict[str, dict[str, object]] = {
-    "quick": {"c": 1.0, "gamma": 0.75},
-    "best": {"c": 1.0, "gamma": 0.8},
-    "paper": {},
-}
+# Q has no entropy term: looking as far ahead as the others it settles on few melodies, and steered ones tempt it there
+# the sooner (docs/algorithms.md, "Collapse"). So `best` is `quick` for Q.
+Q_GAMMA = 0.76
 
 
 def preset(name: PresetName, **fields: object) -> FinetuneConfig:
@@ -339,5 +336,6 @@ def preset(name: PresetName, **fields: object) -> FinetuneConfig:
     """
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
-    values = {**PRESETS[name], **(Q_VALUES[name] if fields.get("algo") == "q" else {}), **fields}
+    is_q = fields.get("algo") == "q" and name != "paper"
+    values = {**({"gamma": Q_GAMMA} if is_q else PRESETS[name]), **fields}
     return dataclasses.replace(FinetuneConfig(preset=name), **values)  # type: ignore[arg-type]

@@ -161,23 +161,28 @@ def card_text(config: FinetuneConfig, book: RuleBook, findings: Findings) -> str
         f"Started from the Note RNN `{config.note_rnn}`, tuned with the rule book `{book.name}` "
         f"(SHA-256 {book.digest[:16]}) at c = {config.c:g}, γ = {config.gamma:g}, seed {config.seed}, "
         f"by rltuner {__version__}. The whole configuration is in config.json. The tunes are the Note RNN's, which its "
-        f"card names.\n\n    rltuner finetune {command_text(config)}\n\n" + figures_text(config, findings)
+        f"card names.\n\n    rltuner finetune {command_text(config)}\n\n"
+        + figures_text(config, findings)
+        + rewards_text(findings)
     )
+
+
+def rewards_text(findings: Findings) -> str:
+    """What each rule pays before and after, as Markdown; "" without an evaluation."""
+    if not findings.rewards:
+        return ""
+    return f"\nMean weighted reward per melody, before division by c:\n\n{rewards_markdown(findings.rewards)}"
 
 
 def report_text(
     config: FinetuneConfig, book: RuleBook, findings: Findings, digest: str, samples: list[Path]
 ) -> str:
     """report.md: table, plots, rewards by rule, configuration."""
-    rules = rewards_markdown(findings.rewards) if findings.rewards else ""
     return f"""# Tuning with {config.algo} learning
 
 {figures_text(config, findings)}
 ## Rewards
-
-Weighted reward per melody, before division by c.
-
-{rules}
+{rewards_text(findings)}
 ![Rewards, KL and objective while tuning](plots/tuning.png)
 
 ![Piano rolls of 12 melodies](plots/piano_rolls.png)

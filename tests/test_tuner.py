@@ -396,7 +396,6 @@ def test_q_looks_less_far_ahead_unless_told_otherwise() -> None:
     for name in ("quick", "best"):
         q, g = (finetune_defaults(["--algo", algo, "--preset", name]) for algo in ("q", "g"))
         assert q.gamma < g.gamma == preset(name).gamma
-        assert q.c > g.c
     assert preset("best", algo="q", gamma=1.0).gamma == 1.0
 
 
