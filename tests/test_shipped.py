@@ -32,9 +32,10 @@ def test_a_shipped_policy_beats_the_paper_without_collapsing(name: str) -> None:
     for lag, most in ((1, 0.11), (2, 0.06), (3, 0.06)):
         assert abs(rows[f"autocorrelation_lag{lag}"]) < most + 0.01
     assert rows["notes_in_motif"] > 0.72
-    assert distinct_share(melodies) > 0.97
+    assert distinct_share(melodies) > 0.98  # of so few melodies
     own = load("note_rnn").compose(COUNT, 32, seed=11)
-    assert mean_edit_distance(melodies, 4000)[0] > 0.85 * mean_edit_distance(own, 4000)[0]
+    share = 0.72 if name == "q" else 0.9  # Q has no entropy term
+    assert mean_edit_distance(melodies, 4000)[0] > share * mean_edit_distance(own, 4000)[0]
 
 
 def test_every_checkpoint_has_a_card_and_says_how_it_was_made() -> None:
