@@ -1,125 +1,270 @@
-"""What `rltuner evaluate` does: the paper's rows of several sources in one table."""
+"""What `rltuner evaluate` does: every figure of several sources in one table, and the report."""
 
 from __future__ import annotations
 
 import json
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from rltuner import __version__
 from rltuner.config import EvaluateConfig
 from rltuner.console import output_console, say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.eval.bound import bound
-from rltuner.eval.diversity import distinct, distinct_share
-from rltuner.eval.paper import PUBLISHED, evaluate
-from rltuner.eval.rewards import held_out_rewards, mean_rewards
-from rltuner.eval.table import rewards_table, terminal_table
+from rltuner.eval.copying import TrainingTunes
+from rltuner.eval.counts import Estimate
+from rltuner.eval.judge import Judgement, Standards, effects, judge
+from rltuner.eval.paper import ROW_TITLES
+from rltuner.eval.published import PUBLISHED
+from rltuner.eval.rows import Row, all_rows
+from rltuner.eval.table import Columns, terminal_table, without_intervals
 from rltuner.key import Key
 from rltuner.melody import Meter
 from rltuner.policy import load
 from rltuner.rules.book import RuleBook, load_rulebook
-from rltuner.sources import melodies_of
+from rltuner.sources import HUMAN, Source, from_files, pooled, read_source
+from rltuner.tunes import training_tunes
 
 
 def run(config: EvaluateConfig) -> dict[str, Any]:
-    """Composes or reads the melodies of every source, prints the table, and writes JSON where asked.
+    """Composes or reads the melodies of every source, judges them, prints the table, and writes what is asked for.
 
-    Returns what the JSON file holds. Raises InputError for a source, key, metre, book or file that cannot be used.
+    Returns what the JSON file holds. Raises InputError for a source, key, metre, book, file or folder that cannot be
+    used, and for sources on different grids.
     """
     torch.set_num_threads(config.threads)
     Key.parse(config.key)
-    meter = Meter.parse(config.meter)
     book = load_rulebook(config.rules) if config.rules is not None else None
     usable_device(config.device)
     if not config.sources:
         raise InputError("evaluate: name at least one source, such as: rltuner evaluate note_rnn")
-    if config.json is not None and (config.json.is_dir() or not config.json.parent.is_dir()):
-        raise InputError(f"{config.json}: not a file name in a folder that exists")
-    results: dict[str, dict[str, Any]] = {}
-    for source in config.sources:
+    check_writable(config.json, config.report)
+    sources = _read(config)
+    _check_grids(sources)
+    standards = Standards(
+        config.key,
+        book,
+        config.c,
+        _human(sources, config),
+        TrainingTunes(training_tunes()),
+        config.seed,
+        config.primer,
+        config.length,
+    )
+    judgements = []
+    for source in sources:
         started = time.monotonic()
-        melodies = melodies_of(
-            source,
-            config.count,
-            config.length,
-            primer=config.primer,
-            seed=config.seed,
-            temperature=config.temperature,
-            device=config.device,
-            meter=meter,
-        )
-        results[source] = {
-            "melodies": len(melodies),
-            "steps": int(melodies.lengths.sum()),
-            "distinct": distinct(melodies),
-            "rows": evaluate(melodies, key=config.key),
-            "held_out": held_out_rewards(melodies, key=config.key),
-        }
-        if book is not None:
-            if book.meter is not None and book.meter != melodies.meter:
-                say(f"{source}: in {melodies.meter}; the {book.name} book counts their bars in {book.meter}")
-            results[source]["rules"] = mean_rewards(melodies, book)
+        if book is not None and book.meter is not None and book.meter != source.melodies.meter:
+            say(
+                f"{source.name}: in {source.melodies.meter}; the {book.name} book counts their bars in {book.meter}"
+            )
+        judgements.append(judge(source, standards))
         seconds = time.monotonic() - started
-        say(
-            f"{source}: {len(melodies):,} melodies, {distinct_share(melodies):.2%} distinct ({seconds:.1f} s)"
-        )
-    columns = {source: result["rows"] for source, result in results.items()}
+        say(f"{source.name}: {len(source.melodies):,} melodies judged in {seconds:.1f} s")
+    rows = [row for row in all_rows(book, config.c) if any(row.name in j.estimates for j in judgements)]
+    columns: dict[str, Mapping[str, Estimate]] = {j.name: j.estimates for j in judgements}
     if config.paper:
-        columns |= PUBLISHED
-    output_console.print("\n" + f"The RL Tuner paper's rows, key of {config.key}")
-    output_console.print(terminal_table(columns))
-    if book is not None:
-        output_console.print(f"Mean reward per melody by the {book.name} book, in {book.key}")
-        output_console.print(rewards_table({source: result["rules"] for source, result in results.items()}))
-    output_console.print("Mean reward per melody by held-out rules, which no shipped book rewards")
-    output_console.print(rewards_table({source: result["held_out"] for source, result in results.items()}))
-    if config.bound:
-        assert book is not None
-        for source in config.sources:
-            _bound(source, config, book, results[source])
-    report = {
+        columns |= without_intervals(PUBLISHED)
+    _print(config, judgements, rows, columns)
+    bounds = _bounds(config, judgements, book) if book is not None and config.bound else {}
+    figures = report_of(config, judgements, bounds, book)
+    if config.json is not None:
+        write_text(config.json, json_text(figures))
+    if config.report is not None:
+        from rltuner.eval.report import write_report
+
+        write_report(config, judgements, rows, columns, figures)
+    return figures
+
+
+def _read(config: EvaluateConfig) -> list[Source]:
+    """The sources in order; files that are named one by one are one source."""
+    meter = Meter.parse(config.meter) if config.meter is not None else None
+    found = []
+    for name, files in pooled(list(dict.fromkeys(config.sources))):
+        if files:
+            found.append(from_files(name, files, meter))
+            continue
+        found.append(
+            read_source(
+                name,
+                config.count,
+                config.length,
+                primer=config.primer,
+                seed=config.seed,
+                temperature=config.temperature,
+                device=config.device,
+                meter=meter,
+            )
+        )
+    return found
+
+
+def _human(sources: list[Source], config: EvaluateConfig) -> Source | None:
+    """The human windows that likeness is measured against; None where no test tune is as long, or in that metre."""
+    for source in sources:
+        if source.name == HUMAN:
+            return source
+    try:
+        return read_source(HUMAN, 0, config.length, meter=sources[0].melodies.meter)
+    except InputError:
+        return None
+
+
+def _check_grids(sources: list[Source]) -> None:
+    """InputError where two sources have different event classes: their events do not mean the same."""
+    first = sources[0]
+    for other in sources[1:]:
+        if other.melodies.vocabulary != first.melodies.vocabulary:
+            raise InputError(
+                f"{first.name} has {first.melodies.vocabulary}, {other.name} has {other.melodies.vocabulary}: their "
+                "events do not compare; evaluate them one by one"
+            )
+        if other.melodies.meter != first.melodies.meter:
+            raise InputError(
+                f"{first.name} is in {first.melodies.meter}, {other.name} in {other.melodies.meter}: their bars do not "
+                f"compare; evaluate them one by one, or give human and files --meter {first.melodies.meter}"
+            )
+
+
+def _print(config: EvaluateConfig, judgements: list[Judgement], rows: list[Row], columns: Columns) -> None:
+    """The table and what must be said about it."""
+    output_console.print(f"\nKey of {config.key}; {what_was_judged(judgements)}")
+    output_console.print(terminal_table(columns, rows, output_console.width))
+    for line in remarks(judgements):
+        output_console.print(line, soft_wrap=True, markup=False)
+
+
+def what_was_judged(judgements: list[Judgement]) -> str:
+    """How many melodies each source gave."""
+    return ", ".join(f"{j.name}: {len(j.source.melodies):,} melodies" for j in judgements)
+
+
+def remarks(judgements: list[Judgement]) -> list[str]:
+    """What a reader must know of the figures; one sentence or two each."""
+    lines = ["± is half of a 95 % interval. * is the best of its row, where the intervals part."]
+    for row in ("autocorrelation", "leaps"):
+        counts = [f"{j.name} {j.left_out[row]:,}" for j in judgements if row in j.left_out]
+        if counts:
+            lines.append(f"Melodies left out of {row}, having nothing to count: {', '.join(counts)}.")
+    lines += [
+        f"{j.name}: {len(j.source.left_out)} files could not be used and are left out."
+        for j in judgements
+        if j.source.left_out
+    ]
+    if any(j.name == HUMAN for j in judgements):
+        lines.append("human: its likeness is that of one half of its tunes to the other.")
+    share = {j.name: j.estimates["distinct"].value for j in judgements}
+    for name, value in share.items():
+        if value < 0.5:
+            lines.append(
+                f"{name}: only {value:.2%} of its melodies are distinct. Rows of rules and J say little about a source "
+                "that plays the same melodies again; look at diversity, entropy and the classifier."
+            )
+    return lines
+
+
+def _bounds(
+    config: EvaluateConfig, judgements: list[Judgement], book: RuleBook
+) -> dict[str, dict[str, float]]:
+    """Prints J of each checkpoint and its gap to the optimum; says where a source is no checkpoint."""
+    found = {}
+    for j in judgements:
+        if j.source.policy is None:
+            say(f"{j.name}: no checkpoint, so it has no J")
+            continue
+        started = time.monotonic()
+        result = bound(load(j.name), book, config.c, config.length, seed=config.seed)
+        found[j.name] = {**asdict(result), "gap": result.gap, "c": config.c}
+        output_console.print(
+            f"{j.name}: J = {result.objective:.1f} nats a melody at c = {config.c:g} (KL {result.kl:.1f}); the optimum "
+            f"is at least {result.log_z:.1f} ± {result.error:.1f}, so the gap is at least {result.gap:.1f}",
+            soft_wrap=True,
+        )
+        say(f"{j.name}: particles took {time.monotonic() - started:.0f} s")
+    return found
+
+
+def report_of(
+    config: EvaluateConfig,
+    judgements: list[Judgement],
+    bounds: Mapping[str, Mapping[str, float]],
+    book: RuleBook | None,
+) -> dict[str, Any]:
+    """Everything as plain values, for JSON: settings, and for each source its figures with their intervals."""
+    sources = {}
+    for j in judgements:
+        differences = effects(j, judgements[0]) if j is not judgements[0] else {}
+        sources[j.name] = {
+            "melodies": len(j.source.melodies),
+            "steps": int(j.source.melodies.lengths.sum()),
+            "meter": str(j.source.melodies.meter),
+            "left_out_files": list(j.source.left_out),
+            "left_out_melodies": j.left_out,
+            "rows": {name: j.estimates[name].value for name in ROW_TITLES},
+            "metrics": {name: asdict(estimate) for name, estimate in j.estimates.items()},
+            "effect_against_first": {name: asdict(effect) for name, effect in differences.items()},
+            "most_copied": [
+                {
+                    "melody": c.index,
+                    "events": c.events,
+                    "start": c.start,
+                    "tune": c.tune.title,
+                    "source": c.tune.source,
+                }
+                for c in j.copies
+            ],
+            **({"bound": dict(bounds[j.name])} if j.name in bounds else {}),
+        }
+    return {
+        "rltuner": __version__,
         "key": config.key,
-        "meter": config.meter,
         "book": book.record if book is not None else None,
+        "c": config.c,
         "length": config.length,
         "primer": config.primer,
         "seed": config.seed,
         "temperature": config.temperature,
-        "sources": results,
+        "sources": sources,
     }
-    if config.json is not None:
-        text = json.dumps(_without_nan(report), indent=2, ensure_ascii=False) + "\n"
-        try:
-            config.json.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{config.json}: cannot be written ({error.strerror})") from None
-    return report
 
 
-def _bound(source: str, config: EvaluateConfig, book: RuleBook, result: dict[str, Any]) -> None:
-    """Prints J and its gap to the optimum, and adds them to the result; says where a source is no checkpoint."""
-    try:
-        policy = load(source)
-    except InputError:
-        say(f"{source}: no checkpoint, so it has no J")
-        return
-    started = time.monotonic()
-    found = bound(policy, book, config.c, config.length, seed=config.seed)
-    result["bound"] = {**asdict(found), "gap": found.gap, "c": config.c}
-    output_console.print(
-        f"{source}: J = {found.objective:.1f} nats a melody at c = {config.c:g} (KL {found.kl:.1f}); the optimum is "
-        f"at least {found.log_z:.1f} ± {found.error:.1f}, so the gap is at least {found.gap:.1f}",
-        soft_wrap=True,
-    )
-    say(f"{source}: particles took {time.monotonic() - started:.0f} s")
+def json_text(figures: Mapping[str, Any]) -> str:
+    """As JSON, with null for NaN, which JSON does not have."""
+    return json.dumps(_without_nan(figures), indent=2, ensure_ascii=False) + "\n"
 
 
 def _without_nan(value: Any) -> Any:
-    """The same with null for NaN, which JSON does not have."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: _without_nan(entry) for name, entry in value.items()}
-    return None if isinstance(value, float) and value != value else value
+    if isinstance(value, list):
+        return [_without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def check_writable(json_file: Path | None, report: Path | None) -> None:
+    """InputError, before minutes of work, where a file or folder cannot be written."""
+    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
+        raise InputError(f"{json_file}: not a file name in a folder that exists")
+    if report is not None:
+        if report.exists() and (not report.is_dir() or any(report.iterdir())):
+            raise InputError(f"{report}: exists and is not an empty folder; give another --report")
+        try:
+            report.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{report}: cannot be made ({error.strerror})") from None
+
+
+def write_text(file: Path, text: str) -> None:
+    """InputError where the file cannot be written."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror})") from None

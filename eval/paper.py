@@ -9,7 +9,8 @@ Conventions
 
 Metrics: `notes_excessively_repeated`, `notes_not_in_key`, `autocorrelation` (lags 1 to 3),
 `compositions_starting_with_tonic`, `leaps_resolved`, `compositions_with_unique_max_note`,
-`compositions_with_unique_min_note`, `notes_in_motif`, `notes_in_repeated_motif`; `evaluate` gives all of them.
+`compositions_with_unique_min_note`, `notes_in_motif`, `notes_in_repeated_motif`; `evaluate` gives all of them, and
+`row_counts` gives them by melody, for intervals.
 
 Source: Jaques, Gu, Turner, Eck, "Tuning Recurrent Neural Networks with Reinforcement Learning" (2017), and the
 counters of magenta/models/rl_tuner/rl_tuner_eval_metrics.py.
@@ -22,6 +23,7 @@ import math
 import torch
 from torch import Tensor
 
+from rltuner.eval.counts import Counts, in_batches, mean_of, share_of
 from rltuner.key import Key
 from rltuner.melody import Melodies
 from rltuner.rules.high_low_unique import has_unique_highest, has_unique_lowest
@@ -32,62 +34,6 @@ from rltuner.rules.penalize_repeating import is_excessively_repeated
 from rltuner.rules.repeated_motif import ends_repeated_motif
 
 MOTIF_STEPS = 8  # the reference's bar, whatever the metre
-
-# Published in the paper (its results table) and in the Magenta post of 2016, for models trained on other data.
-PUBLISHED: dict[str, dict[str, float]] = {
-    "paper Note RNN": {
-        "notes_excessively_repeated": 0.633,
-        "notes_not_in_key": 0.001,
-        "autocorrelation_lag1": -0.16,
-        "autocorrelation_lag2": 0.14,
-        "autocorrelation_lag3": -0.13,
-        "compositions_starting_with_tonic": 0.009,
-        "leaps_resolved": 0.772,
-        "compositions_with_unique_max_note": 0.647,
-        "compositions_with_unique_min_note": 0.494,
-        "notes_in_motif": 0.059,
-        "notes_in_repeated_motif": 0.00007,
-    },
-    "paper Q": {
-        "notes_excessively_repeated": 0.0,
-        "notes_not_in_key": 0.01,
-        "autocorrelation_lag1": -0.11,
-        "autocorrelation_lag2": 0.03,
-        "autocorrelation_lag3": 0.03,
-        "compositions_starting_with_tonic": 0.288,
-        "leaps_resolved": 0.911,
-        "compositions_with_unique_max_note": 0.564,
-        "compositions_with_unique_min_note": 0.519,
-        "notes_in_motif": 0.757,
-        "notes_in_repeated_motif": 0.0011,
-    },
-    "paper Ψ": {
-        "notes_excessively_repeated": 0.0002,
-        "notes_not_in_key": 0.006,
-        "autocorrelation_lag1": -0.10,
-        "autocorrelation_lag2": -0.01,
-        "autocorrelation_lag3": 0.01,
-        "compositions_starting_with_tonic": 0.287,
-        "leaps_resolved": 0.90,
-        "compositions_with_unique_max_note": 0.594,
-        "compositions_with_unique_min_note": 0.583,
-        "notes_in_motif": 0.738,
-        "notes_in_repeated_motif": 0.0009,
-    },
-    "paper G": {
-        "notes_excessively_repeated": 0.0003,
-        "notes_not_in_key": 0.287,
-        "autocorrelation_lag1": 0.55,
-        "autocorrelation_lag2": 0.31,
-        "autocorrelation_lag3": 0.17,
-        "compositions_starting_with_tonic": 0.0,
-        "leaps_resolved": 0.522,
-        "compositions_with_unique_max_note": 0.371,
-        "compositions_with_unique_min_note": 0.565,
-        "notes_in_motif": 0.693,
-        "notes_in_repeated_motif": 0.0001,
-    },
-}
 
 # What a person would call each row, in the order of the paper's table.
 ROW_TITLES: dict[str, str] = {
@@ -115,29 +61,62 @@ def evaluate(melodies: Melodies, *, key: str = "C major") -> dict[str, float]:
     Returns:
       The row names of `ROW_TITLES` with their values. Without melodies every value is NaN.
     """
-    rows = {
-        "notes_excessively_repeated": notes_excessively_repeated(melodies),
-        "notes_not_in_key": notes_not_in_key(melodies, key=key),
-        "compositions_starting_with_tonic": compositions_starting_with_tonic(melodies, key=key),
-        "leaps_resolved": leaps_resolved(melodies),
-        "compositions_with_unique_max_note": compositions_with_unique_max_note(melodies),
-        "compositions_with_unique_min_note": compositions_with_unique_min_note(melodies),
-        "notes_in_motif": notes_in_motif(melodies),
-        "notes_in_repeated_motif": notes_in_repeated_motif(melodies),
-    }
+    return {name: counts.value for name, counts in row_counts(melodies, key=key).items()}
+
+
+def row_counts(melodies: Melodies, *, key: str = "C major") -> dict[str, Counts]:
+    """The eleven rows by melody."""
+    parsed = Key.parse(key)
+    return in_batches(lambda part: _row_counts(part, parsed), melodies)
+
+
+def sounding_counts(melodies: Melodies, *, key: str = "C major") -> dict[str, Counts]:
+    """The paper's shares of steps as shares of sounding notes: onsets chosen / onsets, under the same names."""
+    parsed = Key.parse(key)
+
+    def count(part: Melodies) -> dict[str, Counts]:
+        return {name: share_of(chosen, part.is_onset) for name, chosen in _chosen_steps(part, parsed).items()}
+
+    return in_batches(count, melodies)
+
+
+def _row_counts(melodies: Melodies, key: Key) -> dict[str, Counts]:
+    valid, any_melody = melodies.valid, torch.ones(len(melodies), dtype=torch.bool)
+    rows = {name: share_of(chosen, valid) for name, chosen in _chosen_steps(melodies, key).items()}
+    outcomes = leap_outcomes(melodies)
+    rows["leaps_resolved"] = share_of(outcomes == RESOLVED, outcomes != 0)
+    rows["compositions_starting_with_tonic"] = share_of(_starts_with_tonic(melodies, key), any_melody)
+    rows["compositions_with_unique_max_note"] = share_of(has_unique_highest(melodies), any_melody)
+    rows["compositions_with_unique_min_note"] = share_of(has_unique_lowest(melodies), any_melody)
     for lag in (1, 2, 3):
-        rows[f"autocorrelation_lag{lag}"] = mean_autocorrelation(melodies, lag)
+        rows[f"autocorrelation_lag{lag}"] = mean_of(autocorrelations(melodies, lag))
     return {name: rows[name] for name in ROW_TITLES}
+
+
+def _chosen_steps(melodies: Melodies, key: Key) -> dict[str, Tensor]:
+    """bool [B, T]: the steps that the paper's shares of steps count."""
+    return {
+        "notes_excessively_repeated": is_excessively_repeated(melodies),
+        "notes_not_in_key": is_out_of_key(melodies, key),
+        "notes_in_motif": distinct_pitches(melodies, MOTIF_STEPS) >= MIN_PITCHES,
+        "notes_in_repeated_motif": ends_repeated_motif(melodies, MOTIF_STEPS),
+    }
+
+
+def _starts_with_tonic(melodies: Melodies, key: Key) -> Tensor:
+    if not melodies.events.shape[1]:
+        return torch.zeros(len(melodies), dtype=torch.bool)
+    return melodies.pitch[:, 0] == key.tonic_pitch
 
 
 def notes_excessively_repeated(melodies: Melodies) -> float:
     """Share of steps that excessively repeat their event (`rules.penalize_repeating.is_excessively_repeated`)."""
-    return _share_of_steps(is_excessively_repeated(melodies), melodies)
+    return share_of(is_excessively_repeated(melodies), melodies.valid).value
 
 
 def notes_not_in_key(melodies: Melodies, *, key: str = "C major") -> float:
     """Share of steps with an onset outside the key; rests and holds count as in key."""
-    return _share_of_steps(is_out_of_key(melodies, Key.parse(key)), melodies)
+    return share_of(is_out_of_key(melodies, Key.parse(key)), melodies.valid).value
 
 
 def autocorrelations(melodies: Melodies, lag: int) -> Tensor:
@@ -158,14 +137,12 @@ def autocorrelations(melodies: Melodies, lag: int) -> Tensor:
 
 def mean_autocorrelation(melodies: Melodies, lag: int) -> float:
     """Mean over melodies of `autocorrelations`; constant melodies are left out. NaN where none is left."""
-    return float(autocorrelations(melodies, lag).nanmean())
+    return mean_of(autocorrelations(melodies, lag)).value
 
 
 def compositions_starting_with_tonic(melodies: Melodies, *, key: str = "C major") -> float:
     """Share of melodies whose first event is the onset of the tonic (one pitch: MIDI 60 in C)."""
-    if not melodies.events.shape[1]:
-        return _share_of_melodies(melodies.lengths > 0)
-    return _share_of_melodies(melodies.pitch[:, 0] == Key.parse(key).tonic_pitch)
+    return _share_of_melodies(_starts_with_tonic(melodies, Key.parse(key)))
 
 
 def leaps_resolved(melodies: Melodies) -> float:
@@ -174,8 +151,7 @@ def leaps_resolved(melodies: Melodies) -> float:
     NaN where no leap was resolved or doubled.
     """
     outcomes = leap_outcomes(melodies)
-    resolved, doubled = int((outcomes == RESOLVED).sum()), int((outcomes == DOUBLED).sum())
-    return resolved / (resolved + doubled) if resolved + doubled else math.nan
+    return share_of(outcomes == RESOLVED, (outcomes == RESOLVED) | (outcomes == DOUBLED)).value
 
 
 def compositions_with_unique_max_note(melodies: Melodies) -> float:
@@ -190,18 +166,13 @@ def compositions_with_unique_min_note(melodies: Melodies) -> float:
 
 def notes_in_motif(melodies: Melodies) -> float:
     """Share of steps that end a motif: at least 3 distinct pitches in the last 8 steps."""
-    return _share_of_steps(distinct_pitches(melodies, MOTIF_STEPS) >= MIN_PITCHES, melodies)
+    return share_of(distinct_pitches(melodies, MOTIF_STEPS) >= MIN_PITCHES, melodies.valid).value
 
 
 def notes_in_repeated_motif(melodies: Melodies) -> float:
     """Share of steps that end a motif of 8 steps that was played before."""
-    return _share_of_steps(ends_repeated_motif(melodies, MOTIF_STEPS), melodies)
-
-
-def _share_of_steps(chosen: Tensor, melodies: Melodies) -> float:
-    steps = int(melodies.lengths.sum())
-    return int(chosen.sum()) / steps if steps else math.nan
+    return share_of(ends_repeated_motif(melodies, MOTIF_STEPS), melodies.valid).value
 
 
 def _share_of_melodies(chosen: Tensor) -> float:
-    return int(chosen.sum()) / len(chosen) if len(chosen) else math.nan
+    return share_of(chosen, torch.ones_like(chosen)).value

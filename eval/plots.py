@@ -12,13 +12,22 @@ _STYLES = ("-", "--", ":", "-.")
 
 
 def plot_tuning(records: Sequence[dict[str, Any]], c: float, file: Path) -> None:
-    """How tuning went, from the records of metrics.jsonl; nothing without records.
+    """`tuning_figure` as a PNG file; nothing without records."""
+    if records:
+        save_png(tuning_figure(records, c), file)
+
+
+def plot_piano_rolls(melodies: Melodies, file: Path, title: str) -> None:
+    """`piano_rolls_figure` as a PNG file."""
+    save_png(piano_rolls_figure(melodies, title), file)
+
+
+def tuning_figure(records: Sequence[dict[str, Any]], c: float) -> Any:
+    """How tuning went, from the records of metrics.jsonl, at least one.
 
     On the left what is traded for what, in nats a melody; on the right each rule's weighted reward a melody, on
     a scale of its own, with its last value.
     """
-    if not records:
-        return
     plt = pyplot()
     events = [record["events"] / 1e6 for record in records]
     series = {
@@ -50,11 +59,10 @@ def plot_tuning(records: Sequence[dict[str, Any]], c: float, file: Path) -> None
         panel.tick_params(labelsize=7)
         panel.grid(alpha=0.25)
     right.supxlabel("events composed (millions)", fontsize=9)
-    figure.savefig(file, dpi=120)
-    plt.close(figure)
+    return figure
 
 
-def plot_piano_rolls(melodies: Melodies, file: Path, title: str) -> None:
+def piano_rolls_figure(melodies: Melodies, title: str) -> Any:
     """Up to 12 melodies, one small piano roll each: MIDI pitch against steps, bar lines in the melodies' metre."""
     plt = pyplot()
     count = min(12, len(melodies))
@@ -79,8 +87,13 @@ def plot_piano_rolls(melodies: Melodies, file: Path, title: str) -> None:
     figure.suptitle(title, fontsize=10)
     figure.supxlabel("sixteenths (bar lines grey)", fontsize=9)
     figure.supylabel("MIDI pitch (60 grey)", fontsize=9)
+    return figure
+
+
+def save_png(figure: Any, file: Path) -> None:
+    """Writes the figure as PNG and closes it."""
     figure.savefig(file, dpi=120)
-    plt.close(figure)
+    pyplot().close(figure)
 
 
 def _limit_to_most(axes: Any, values: list[float]) -> None:

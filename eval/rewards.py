@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import math
-
+from rltuner.eval.counts import Counts, in_batches, mean_of
 from rltuner.melody import Melodies
 from rltuner.rules.book import RuleBook
-from rltuner.rules.contract import rewards_of
+from rltuner.rules.contract import Rule, rewards_of
 from rltuner.rules.held_out import HELD_OUT
 from rltuner.rules.rule import find, make_rule, parameter_types
-
-BATCH = 8192  # bounds the memory of a book's rewards
 
 
 def mean_rewards(melodies: Melodies, book: RuleBook) -> dict[str, float]:
     """Mean over melodies of each rule's weighted reward, summed over events, and "total"; NaN without melodies."""
-    if not len(melodies):
-        return dict.fromkeys([*book.rules, "total"], math.nan)
-    sums: dict[str, float] = {}
-    for first in range(0, len(melodies), BATCH):
-        for name, rewards in book.score(melodies[first : first + BATCH]).items():
-            sums[name] = sums.get(name, 0.0) + float(rewards.double().sum())
-    return {name: value / len(melodies) for name, value in sums.items()}
+    counts = in_batches(lambda part: reward_counts(part, book), melodies)
+    return {name: entry.value for name, entry in counts.items()}
+
+
+def reward_counts(melodies: Melodies, book: RuleBook) -> dict[str, Counts]:
+    """The same by melody."""
+    return {name: mean_of(rewards.double().sum(dim=1)) for name, rewards in book.score(melodies).items()}
 
 
 def held_out_rewards(melodies: Melodies, *, key: str = "C major") -> dict[str, float]:
     """Mean over melodies of each held-out rule's reward, summed over events; NaN without melodies."""
-    means = {}
+    rules = held_out_rules(key)
+    counts = in_batches(lambda part: held_out_counts(part, rules), melodies)
+    return {name: entry.value for name, entry in counts.items()}
+
+
+def held_out_counts(melodies: Melodies, rules: dict[str, Rule]) -> dict[str, Counts]:
+    """The same by melody."""
+    return {
+        name: mean_of(rewards_of(name, rule, melodies).double().sum(dim=1)) for name, rule in rules.items()
+    }
+
+
+def held_out_rules(key: str) -> dict[str, Rule]:
+    """The held-out rules by name, in a key."""
+    rules = {}
     for name in HELD_OUT:
         entry = find(name)
         assert entry is not None
-        rule = make_rule(name, {"key": key} if "key" in parameter_types(entry.definition) else {})
-        rewards = rewards_of(name, rule, melodies).double().sum()
-        means[name] = float(rewards) / len(melodies) if len(melodies) else math.nan
-    return means
+        rules[name] = make_rule(name, {"key": key} if "key" in parameter_types(entry.definition) else {})
+    return rules

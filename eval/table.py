@@ -1,79 +1,100 @@
-"""The paper's rows as a table: for the terminal and as Markdown."""
+"""The rows as a table: for the terminal and as Markdown."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
-from rltuner.eval.paper import ROW_TITLES
+from rltuner.eval.counts import Estimate
+from rltuner.eval.rows import PAPER_ROWS, Row, best_of, by_section
 
-Columns = Mapping[str, Mapping[str, float]]
-"""Source -> row name -> value."""
-
-_CORRELATIONS = ("autocorrelation_lag1", "autocorrelation_lag2", "autocorrelation_lag3")
-_SMALLER_IS_BETTER = ("notes_excessively_repeated", "notes_not_in_key")
-
-
-def format_value(row: str, value: float) -> str:
-    """A percentage with two digits, or a correlation with its sign; a dash where there is nothing to count."""
-    if math.isnan(value):
-        return "–"
-    return f"{value:+.3f}" if row in _CORRELATIONS else f"{value:.2%}"
+Columns = Mapping[str, Mapping[str, Estimate]]
+"""Source -> row name -> value and interval."""
+LONGEST_HEAD = 9  # characters; longer names of sources are folded
+NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 
-def direction(row: str) -> str:
-    """What the rules ask of a row: lower, higher or near 0."""
-    if row in _CORRELATIONS:
-        return "→0"
-    return "↓" if row in _SMALLER_IS_BETTER else "↑"
+def without_intervals(columns: Mapping[str, Mapping[str, float]]) -> Columns:
+    """Values without intervals."""
+    return {
+        source: {name: Estimate(value, math.nan, math.nan) for name, value in values.items()}
+        for source, values in columns.items()
+    }
 
 
-def terminal_table(columns: Columns) -> Table:
-    """One line a row of the paper, one column a source; 6 sources fit into 80 characters."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for name in columns:
-        table.add_column(name.replace("paper ", "paper\n"), justify="right", overflow="fold")
-    for row, row_title in ROW_TITLES.items():
-        cells = (format_value(row, values[row]) for values in columns.values())
-        table.add_row(row_title, direction(row), *cells)
-    return table
-
-
-def rewards_table(columns: Columns) -> Table:
-    """Mean rewards: one line a rule, one column a source."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for name in columns:
-        table.add_column(name, justify="right", overflow="fold")
-    for rule in next(iter(columns.values())):
-        cells = ("–" if math.isnan(values[rule]) else f"{values[rule]:+.3f}" for values in columns.values())
-        table.add_row(rule, *cells)
-    return table
-
-
-def rewards_markdown(columns: Columns) -> str:
-    """The same as Markdown."""
-    lines = ["| rule | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
-    rules = next(iter(columns.values()))
-    lines += [
-        f"| {rule} | " + " | ".join(f"{column[rule]:+.3f}" for column in columns.values()) + " |"
-        for rule in rules
+def cells(row: Row, columns: Columns, with_intervals: bool) -> list[str]:
+    """What the row says of each source; the best one is marked by an asterisk where the intervals part."""
+    found = {source: values.get(row.name, NOTHING) for source, values in columns.items()}
+    best = best_of(row, found)
+    return [
+        row.text(value, with_intervals) + ("*" if source == best else "") for source, value in found.items()
     ]
-    return "\n".join(lines) + "\n"
 
 
-def markdown_table(columns: Columns) -> str:
-    """The same as Markdown."""
-    lines = [
-        "| row | wanted | " + " | ".join(columns) + " |",
-        "|---|:-:|" + "---:|" * len(columns),
+def terminal_table(columns: Columns, rows: Sequence[Row] = PAPER_ROWS, width: int = 0) -> Group:
+    """One line a row, one column a source, a heading a section where there are several.
+
+    Intervals are shown where they fit into `width` characters; 6 sources without them fit into 80.
+    """
+    heads = [name.replace("paper ", "paper\n") for name in columns]
+    titles = max(len(row.title) for row in rows)
+    shown, widths = _fitted(columns, rows, heads, True)
+    if titles + 4 + sum(widths) + len(widths) > width:
+        shown, widths = _fitted(columns, rows, heads, False)
+    sections = by_section(rows)
+    parts: list[Table | Text] = []
+    for section, found in sections.items():
+        if len(sections) > 1:
+            parts.append(Text(section, style="bold"))
+        table = Table(
+            box=SIMPLE_HEAD, show_header=not parts or len(parts) == 1, padding=(0, 1, 0, 0), pad_edge=False
+        )
+        table.add_column("", no_wrap=True, min_width=titles)
+        table.add_column("", no_wrap=True, min_width=2)
+        for head, size in zip(heads, widths, strict=True):
+            table.add_column(head, justify="right", overflow="fold", min_width=size)
+        for row in found:
+            table.add_row(row.title, row.wanted, *shown[row])
+        parts.append(table)
+    return Group(*parts)
+
+
+def _fitted(
+    columns: Columns, rows: Sequence[Row], heads: Sequence[str], with_intervals: bool
+) -> tuple[dict[Row, list[str]], list[int]]:
+    """The cells of each row, padded so that asterisks do not move the figures, and the columns' widths."""
+    shown = {row: cells(row, columns, with_intervals) for row in rows}
+    has_marks = any(cell.endswith("*") for found in shown.values() for cell in found)
+    if has_marks:
+        shown = {row: [c if c.endswith("*") else c + "\u00a0" for c in found] for row, found in shown.items()}
+    widths = [
+        max(min(len(head), LONGEST_HEAD), *(len(found[i]) for found in shown.values()))
+        for i, head in enumerate(heads)
     ]
-    for row, row_title in ROW_TITLES.items():
-        cells = " | ".join(format_value(row, values[row]) for values in columns.values())
-        lines.append(f"| {row_title} | {direction(row)} | {cells} |")
-    return "\n".join(lines) + "\n"
+    return shown, widths
+
+
+def markdown_table(columns: Columns, rows: Sequence[Row] = PAPER_ROWS, with_intervals: bool = False) -> str:
+    """The same as Markdown."""
+    lines = []
+    sections = by_section(rows)
+    for section, found in sections.items():
+        if len(sections) > 1:
+            lines += [f"### {section}", ""]
+        lines += [
+            "| row | wanted | " + " | ".join(columns) + " |",
+            "|---|:-:|" + "---:|" * len(columns),
+        ]
+        lines += [
+            f"| {row.title.strip()} | {row.wanted} | "
+            + " | ".join(cells(row, columns, with_intervals))
+            + " |"
+            for row in found
+        ]
+        lines.append("")
+    return "\n".join(lines[:-1]) + "\n"

@@ -150,7 +150,7 @@ def generate(config: configs.GenerateConfig) -> Command:
 
 
 def evaluate(config: configs.EvaluateConfig) -> Command:
-    """Print the paper's rows for checkpoints, MIDI files and human tunes."""
+    """Judge checkpoints, MIDI files and human tunes side by side."""
 
     def run() -> object:
         from rltuner.eval.command import run

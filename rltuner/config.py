@@ -244,22 +244,22 @@ class GenerateConfig:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Print the paper's rows for sources of melodies, side by side."""
+    """Judge sources of melodies side by side: the paper's rows, diversity, fidelity, likeness to human tunes, rules."""
 
     sources: tyro.conf.Positional[tuple[str, ...]]
-    """Checkpoints (shipped names, folders, run folders), MIDI files, folders of them, or `human`: the test tunes."""
+    """Checkpoints (shipped names, folders, run folders), folders of MIDI files, files (judged together), or `human`."""
     count: int = 10_000
     """Melodies composed by each checkpoint. Files and human tunes are taken as they are."""
     length: int = 32
     """Events a melody, and of the windows that human tunes are cut into."""
     key: str = "C major"
     """Judges the notes in key and the tonic."""
-    meter: str = "4/4"
-    """Of the human windows; checkpoints and files have their own."""
+    meter: str | None = None
+    """Bars of human tunes (4/4 where not given) and of files (their own where not given); checkpoints have their own."""
     rules: str | None = None
     """Also give what each rule of this book pays: a shipped name, a .toml file, or a Python rule file (which is run)."""
     c: float = DEFAULT_C
-    """Divides the rules' reward in J = E[sum of r / c] - KL, which --bound reports."""
+    """Divides the rules' reward in J = E[sum of r / c] - KL, which --rules adds."""
     bound: bool = False
     """With --rules: J of each checkpoint, and how far it lies below a lower estimate of the optimum (takes minutes)."""
     primer: str = "random_note"
@@ -270,6 +270,8 @@ class EvaluateConfig:
     """Put the paper's published columns beside them."""
     json: Path | None = None
     """Also write the figures to this file."""
+    report: Path | None = None
+    """Also write report.html, report.md, metrics.json, metrics.csv and plots into this folder, new or empty."""
     seed: int = 0
     """Of the composing."""
     threads: int = 2

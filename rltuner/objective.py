@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -43,18 +44,51 @@ def divergence(log_policy: Tensor, log_prior: Tensor, melodies: Melodies) -> Ten
     return torch.where(melodies.valid, by_step, 0.0).sum(dim=1)
 
 
-def measure(policy: Policy, note_rnn: NoteRNN, melodies: Melodies, book: RuleBook, c: float) -> Objective:
-    """J of a policy from melodies that it composed. NaN without melodies."""
-    totals = torch.zeros(3, dtype=torch.float64)
+@dataclass(frozen=True)
+class Divergences:
+    """What a policy and the Note RNN make of the same melodies, summed over each melody's events: float32 [B], nats."""
+
+    log_prior: Tensor
+    """log p of the events played."""
+    kl: Tensor
+    """KL(pi || p) at every step: the divergence itself where pi composed the melodies."""
+    reverse_kl: Tensor
+    """KL(p || pi) at every step: the divergence itself where the Note RNN composed them."""
+    entropy: Tensor
+    """-sum_a pi log pi at every step."""
+
+
+@torch.no_grad()
+def divergences(policy: Policy, note_rnn: NoteRNN, melodies: Melodies) -> Divergences:
+    """Exact at each step given the melody so far, a batch at a time."""
+    parts = []
     for first in range(0, len(melodies), BATCH):
         part = melodies[first : first + BATCH].to(next(policy.parameters()).device)
         log_policy, log_prior = (log_probabilities(network, part) for network in (policy, note_rnn))
         of_events = log_prior.gather(2, part.events[..., None])[..., 0]
-        sums = (
-            book.score(part)["total"].sum(),
-            torch.where(part.valid, of_events, 0.0).sum(),
-            divergence(log_policy, log_prior, part).sum(),
+        entropy = -(log_policy.exp() * log_policy).sum(dim=2)
+        parts.append(
+            torch.stack(
+                [
+                    torch.where(part.valid, of_events, 0.0).sum(dim=1),
+                    divergence(log_policy, log_prior, part),
+                    divergence(log_prior, log_policy, part),
+                    torch.where(part.valid, entropy, 0.0).sum(dim=1),
+                ]
+            ).cpu()
         )
-        totals += torch.stack([value.double().cpu() for value in sums])
-    reward, log_prior_sum, kl = (totals / len(melodies)).tolist() if len(melodies) else (float("nan"),) * 3
-    return Objective(reward, log_prior_sum, kl, reward / c - kl)
+    return Divergences(*(torch.cat(parts, dim=1) if parts else torch.empty(4, 0)))
+
+
+def measure(policy: Policy, note_rnn: NoteRNN, melodies: Melodies, book: RuleBook, c: float) -> Objective:
+    """J of a policy from melodies that it composed. NaN without melodies."""
+    if not len(melodies):
+        return Objective(*(4 * (math.nan,)))
+    found = divergences(policy, note_rnn, melodies)
+    rewards = [
+        book.score(melodies[first : first + BATCH])["total"].double().sum()
+        for first in range(0, len(melodies), BATCH)
+    ]
+    reward = float(torch.stack(rewards).sum()) / len(melodies)
+    kl, log_prior = float(found.kl.double().mean()), float(found.log_prior.double().mean())
+    return Objective(reward, log_prior, kl, reward / c - kl)

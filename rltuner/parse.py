@@ -15,7 +15,7 @@ from rltuner.melody import Meter, Vocabulary
 from rltuner.scores import read_midi_tracks, read_musicxml
 from rltuner.tunes import Tune
 
-PARSER_VERSION = 3  # raise it with every change that alters a tune, so that cached corpora are parsed again
+PARSER_VERSION = 4  # raise it with every change that alters a tune, so that cached corpora are parsed again
 READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (content, source)
     "abc": read_abc,
     "musicxml": read_musicxml,

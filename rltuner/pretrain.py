@@ -20,7 +20,7 @@ from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.note_rnn import NoteRNN
 from rltuner.storage import write_atomically
-from rltuner.tunes import TEST_TUNES, Tune, save_tunes
+from rltuner.tunes import TEST_TUNES, TRAINING_TUNES, Tune, save_tunes
 
 IGNORED = -100  # target of a padded step
 
@@ -182,6 +182,7 @@ def _write(
     del settings["out"]
     digest = model.save(config.out, training=settings, corpus=corpus.counts, figures=figures)
     save_tunes(config.out / TEST_TUNES, tests, {"corpus": corpus.name, "part": "test"})
+    save_tunes(config.out / TRAINING_TUNES, parts["train"], {"corpus": corpus.name, "part": "train"})
     write_atomically(config.out / "README.md", card_text(config, corpus, parts, figures, model).encode())
     write_atomically(config.out / "CREDITS.md", credits_text(corpus).encode())
     say(f"test: {whole.nll:.4f} nats an event, accuracy {whole.accuracy:.1%}, {whole.tunes} whole tunes")
@@ -224,7 +225,8 @@ An LSTM that predicts the next event of a monophonic melody on a grid of sixteen
 {sizes}. Transposed to no key signature with the mode kept, repeats expanded; the rules are in docs/corpus.md of
 rltuner. Counts: {corpus.summary()}.
 
-The transcribers are named in CREDITS.md, and with each tune in {TEST_TUNES}, which holds the test tunes in encoded form.
+The transcribers are named in CREDITS.md, and with each tune in {TEST_TUNES} and {TRAINING_TUNES}, which hold the test and
+the training tunes in encoded form.
 
 ## Figures
 

@@ -16,7 +16,8 @@ from rltuner.eval.diversity import distinct_share
 from rltuner.eval.paper import evaluate
 from rltuner.eval.plots import plot_piano_rolls, plot_tuning
 from rltuner.eval.rewards import mean_rewards
-from rltuner.eval.table import markdown_table, rewards_markdown, rewards_table, terminal_table
+from rltuner.eval.rows import Row, reward_rows
+from rltuner.eval.table import markdown_table, terminal_table, without_intervals
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import Objective, measure
 from rltuner.policy import Policy
@@ -42,6 +43,11 @@ class Findings:
     """Of the tuned policy, from the same melodies."""
     records: list[dict[str, Any]] = field(default_factory=list)
     """metrics.jsonl."""
+
+    @property
+    def reward_rows(self) -> list[Row]:
+        """Of the table of rewards."""
+        return reward_rows(next(iter(self.rewards.values())))
 
 
 def find(
@@ -81,9 +87,9 @@ def write_results(
         output_console.print(
             f"\nThe RL Tuner paper's rows, {config.evaluate:,} melodies of {config.length} events each"
         )
-        output_console.print(terminal_table(findings.columns))
+        output_console.print(terminal_table(without_intervals(findings.columns)))
         output_console.print(f"Mean reward per melody by the {book.name} book, in {book.key}")
-        output_console.print(rewards_table(findings.rewards))
+        output_console.print(terminal_table(without_intervals(findings.rewards), findings.reward_rows))
         before, after = findings.distinct.values()
         output_console.print(f"distinct melodies: {before:.2%} before, {after:.2%} after")
         if after < FEW_DISTINCT * before:
@@ -124,7 +130,7 @@ def figures_text(config: FinetuneConfig, findings: Findings) -> str:
         shares = ", ".join(f"{name} {share:.2%}" for name, share in findings.distinct.items())
         text += (
             f"{config.evaluate:,} melodies of {config.length} events from random-note primers, seed {config.seed}.\n\n"
-            f"{markdown_table(findings.columns)}\nDistinct melodies: {shares}.\n"
+            f"{markdown_table(without_intervals(findings.columns))}\nDistinct melodies: {shares}.\n"
         )
     if findings.objective is not None:
         found = findings.objective
@@ -171,7 +177,8 @@ def rewards_text(findings: Findings) -> str:
     """What each rule pays before and after, as Markdown; "" without an evaluation."""
     if not findings.rewards:
         return ""
-    return f"\nMean weighted reward per melody, before division by c:\n\n{rewards_markdown(findings.rewards)}"
+    table = markdown_table(without_intervals(findings.rewards), findings.reward_rows)
+    return f"\nMean weighted reward per melody, before division by c:\n\n{table}"
 
 
 def report_text(

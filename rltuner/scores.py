@@ -202,7 +202,7 @@ def estimated_key(lengths: Mapping[int, int]) -> tuple[int, str]:
     line = stream.Stream()
     for pitch, length in sorted(lengths.items()):
         line.append(note.Note(pitch, quarterLength=max(float(length), 0.01)))
-    key = line.analyze("key")
+    key = line.analyze("krumhansl")  # plain "key" would be Aarden and Essen's
     return int(key.sharps), _key_name(key.name)
 
 

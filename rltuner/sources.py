@@ -6,18 +6,39 @@ of MIDI files, or ``human``: the shipped test tunes, cut into non-overlapping wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from rltuner.compose import compose
 from rltuner.console import say
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter
-from rltuner.policy import load
+from rltuner.policy import Policy, load
 from rltuner.songs import read_song
 from rltuner.storage import CONFIG, shipped_checkpoints
 
+HUMAN = "human"
 
-def melodies_of(
+
+@dataclass(frozen=True)
+class Source:
+    """Melodies, and what is known of where they come from."""
+
+    name: str
+    melodies: Melodies
+    groups: Tensor | None = None
+    """int64 [B]: melodies of one number come from one tune. None: each stands by itself."""
+    policy: Policy | None = None
+    """What composed them, where it is a checkpoint."""
+    left_out: tuple[str, ...] = ()
+    """Files that could not be used, each with its reason."""
+
+
+def read_source(
     source: str,
     count: int,
     length: int,
@@ -27,50 +48,91 @@ def melodies_of(
     temperature: float = 1.0,
     device: str = "cpu",
     meter: Meter | None = None,
-) -> Melodies:
+) -> Source:
     """The melodies of a source.
 
     Checkpoints compose `count` melodies of `length` events. Human tunes give as many windows of `length` events as
     there are in the metre (4/4 where not given), files are taken whole, at whatever length; `count` does not apply to
-    either. Of a folder, MIDI files that cannot be used are named on standard error and left out.
+    either. Of a folder, MIDI files that cannot be used are named on standard error and left out. Files are counted in
+    `meter` where it is given, else in their own, which must then be one.
 
     Raises InputError where the source is unknown or has no melody.
     """
     path = Path(source)
-    if source == "human":
-        from rltuner.tunes import human_tunes, windows
-
-        found = windows(human_tunes(), length, meter)
-        if not len(found):
-            raise InputError(
-                f"human: no test tune in {found.meter} is as long as {length} events; use a shorter --length or "
-                "another --meter"
-            )
-        return found
+    if source == HUMAN:
+        return _human(length, meter)
     if path.is_file():
-        song = read_song(path)
-        for remark in song.remarks:
-            say(f"{path}: {remark}")
-        return song.melody
+        return from_files(source, [path], meter)
     if source not in shipped_checkpoints() and path.is_dir():
         holds_checkpoint = (path / CONFIG).is_file() or (path / "policy" / CONFIG).is_file()
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
         if files and not holds_checkpoint:
-            return _from_files(path, files)
+            return from_files(source, files, meter)
     policy = load(source).to(device)
-    return compose(policy, count, length, primer=primer, seed=seed, temperature=temperature)
+    melodies = compose(policy, count, length, primer=primer, seed=seed, temperature=temperature)
+    return Source(source, melodies, policy=policy)
 
 
-def _from_files(folder: Path, files: list[Path]) -> Melodies:
-    """All monophonic MIDI files of a folder as one batch, in 4/4 for the grid's sake."""
-    parts = []
+def _human(length: int, meter: Meter | None) -> Source:
+    from rltuner.tunes import human_tunes, windows_with_tunes
+
+    melodies, numbers = windows_with_tunes(human_tunes(), length, meter)
+    if not len(melodies):
+        raise InputError(
+            f"human: no test tune in {melodies.meter} is as long as {length} events; use a shorter --length or "
+            "another --meter"
+        )
+    return Source(HUMAN, melodies, numbers)
+
+
+def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> Source:
+    """The melodies of files as one batch, each as long as it is.
+
+    Raises InputError where none can be used, or where they are in different metres and none is given.
+    """
+    melodies: list[Melodies] = []
+    used: list[Path] = []
+    left_out = []
     for file in files:
         try:
-            melody = Melodies.from_midi(file)
+            song = read_song(file)
         except InputError as error:
+            if len(files) == 1:
+                raise
+            left_out.append(str(error))
             say(f"left out: {error}")
             continue
-        parts.append(Melodies(melody.events, melody.lengths))
-    if not parts:
-        raise InputError(f"{folder}: none of its {len(files)} MIDI files is a usable melody")
-    return Melodies.concatenate(parts)
+        for remark in song.remarks:
+            say(f"{file}: {remark}")
+        own = song.melody
+        melodies.append(own if meter is None else Melodies(own.events, own.lengths, meter=meter))
+        used.append(file)
+    if not melodies:
+        raise InputError(f"{name}: none of its {len(files)} files is a usable melody")
+    for file, melody in zip(used, melodies, strict=True):
+        if melody.meter != melodies[0].meter:
+            raise InputError(
+                f"{used[0]} is in {melodies[0].meter}, {file} in {melody.meter}: evaluate each metre by itself, or "
+                f"give --meter {melodies[0].meter} to count all of them in it"
+            )
+    return Source(name, Melodies.concatenate(melodies), torch.arange(len(melodies)), left_out=tuple(left_out))
+
+
+def pooled(sources: Sequence[str]) -> list[tuple[str, list[Path]]]:
+    """The sources in order, files named one by one put together: (name, files of it, or none for another source).
+
+    `rltuner evaluate songs/*.mid` judges the songs together, as it would the folder. They stand where the first of them
+    stood, under the name of their folder where it is one, and "files" otherwise.
+    """
+    files = [Path(source) for source in sources if source != HUMAN and Path(source).is_file()]
+    if len(files) < 2:
+        return [(source, []) for source in sources]
+    folders = {file.parent for file in files}
+    name = f"{folders.pop()}/" if len(folders) == 1 else "files"
+    result: list[tuple[str, list[Path]]] = []
+    for source in sources:
+        if Path(source) not in files:
+            result.append((source, []))
+        elif not any(found for _, found in result):
+            result.append((name if name != "./" else "files", files))
+    return result

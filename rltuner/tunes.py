@@ -31,6 +31,7 @@ from rltuner.storage import write_atomically
 
 FORMAT = "rltuner tunes 1"
 TEST_TUNES = "test_tunes.safetensors"  # beside the Note RNN that did not learn from them
+TRAINING_TUNES = "training_tunes.safetensors"  # beside the Note RNN that did
 MAX_CLASS = 127  # the largest event class an int8 can hold
 
 
@@ -140,6 +141,19 @@ def human_tunes() -> tuple[Tune, ...]:
     return tuple(load_tunes(str(resources.files("rltuner.checkpoints") / "note_rnn" / TEST_TUNES))[0])
 
 
+@cache
+def training_tunes(note_rnn: Path | None = None) -> tuple[Tune, ...]:
+    """The tunes that a Note RNN learned from, by the folder of its checkpoint; the shipped one's where none is given.
+
+    () where the folder has none.
+    """
+    folder = (
+        note_rnn if note_rnn is not None else Path(str(resources.files("rltuner.checkpoints"))) / "note_rnn"
+    )
+    file = folder / TRAINING_TUNES
+    return tuple(load_tunes(file)[0]) if file.is_file() else ()
+
+
 def windows(
     tunes: Sequence[Tune], length: int, meter: Meter | None = None, vocabulary: Vocabulary | None = None
 ) -> Melodies:
@@ -156,18 +170,27 @@ def windows(
 
     B is 0 where no tune in that metre is long enough.
     """
+    return windows_with_tunes(tunes, length, meter, vocabulary)[0]
+
+
+def windows_with_tunes(
+    tunes: Sequence[Tune], length: int, meter: Meter | None = None, vocabulary: Vocabulary | None = None
+) -> tuple[Melodies, Tensor]:
+    """`windows`, and the number of the tune that each comes from: int64 [B], into `tunes`."""
     if length < 1:
         raise InputError(f"length={length}: a window has at least one event")
     meter = meter if meter is not None else Meter()
     stride = -(-length // meter.steps_per_bar) * meter.steps_per_bar
-    rows = [
-        _from_first_onset(tune.events[start : start + length])
-        for tune in tunes
+    places = [
+        (number, start)
+        for number, tune in enumerate(tunes)
         if tune.meter == meter
         for start in range(0, len(tune.events) - length + 1, stride)
     ]
+    rows = [_from_first_onset(tunes[number].events[start : start + length]) for number, start in places]
     events = torch.tensor(rows, dtype=torch.int64).reshape(len(rows), length)
-    return Melodies(events, vocabulary=vocabulary, meter=meter)
+    numbers = torch.tensor([number for number, _ in places], dtype=torch.int64)
+    return Melodies(events, vocabulary=vocabulary, meter=meter), numbers
 
 
 def first_bars(tunes: Sequence[Tune], meter: Meter | None = None) -> Tensor:

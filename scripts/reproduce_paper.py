@@ -19,21 +19,23 @@ import rltuner
 from rltuner.compose import compose
 from rltuner.console import output_console
 from rltuner.eval.diversity import distinct_share, mean_edit_distance
-from rltuner.eval.paper import PUBLISHED, ROW_TITLES, evaluate
-from rltuner.eval.table import direction, format_value
+from rltuner.eval.paper import evaluate
+from rltuner.eval.published import PUBLISHED
+from rltuner.eval.rows import PAPER, PAPER_ROWS, Row
+from rltuner.eval.table import markdown_table, without_intervals
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import measure
 from rltuner.policy import load
 from rltuner.rules import load_rulebook
 
 COUNT, LENGTH = 100_000, 32
-MORE = {
-    "distinct": "Distinct melodies",
-    "edit_distance": "Mean edit distance",
-    "edit_share": "… of the Note RNN's",
-    "kl": "KL to the Note RNN, nats an event",
-    "objective": "J, nats a melody",
-}
+MORE = (
+    Row("distinct", "Distinct melodies", PAPER, "↑"),
+    Row("edit_distance", "Mean edit distance", PAPER, "↑", "number"),
+    Row("edit_share", "… of the Note RNN's", PAPER, "↑"),
+    Row("kl", "KL to the Note RNN, nats an event", PAPER, "", "number"),
+    Row("objective", "J, nats a melody", PAPER, "↑", "number"),
+)
 
 
 def figures(source: str, temperature: float, c: float) -> dict[str, float]:
@@ -48,22 +50,6 @@ def figures(source: str, temperature: float, c: float) -> dict[str, float]:
         "kl": found.kl / LENGTH,
         "objective": found.objective,
     }
-
-
-def markdown(columns: dict[str, dict[str, float]]) -> str:
-    """One line a row, one column a policy, the paper's own columns last."""
-    names = [*columns, *PUBLISHED]
-    lines = ["| row | wanted | " + " | ".join(names) + " |", "|---|:-:|" + "---:|" * len(names)]
-    for row, title in ROW_TITLES.items():
-        cells = [format_value(row, column[row]) for column in (*columns.values(), *PUBLISHED.values())]
-        lines.append(f"| {title} | {direction(row)} | " + " | ".join(cells) + " |")
-    for row, title in MORE.items():
-        is_share = row in ("distinct", "edit_share")
-        cells = [f"{c[row]:.2%}" if is_share else f"{c[row]:.3f}" for c in columns.values()]
-        lines.append(
-            f"| {title} | {'' if row == 'kl' else '↑'} | " + " | ".join(cells + ["–"] * len(PUBLISHED)) + " |"
-        )
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -93,7 +79,7 @@ def main() -> None:
         column["edit_share"] = column["edit_distance"] / columns["note_rnn"]["edit_distance"]
     text = (
         f"{COUNT:,} melodies of {LENGTH} events, temperature 1, random-note primers; J at c = {c:g}.\n\n"
-        + markdown(columns)
+        + markdown_table(without_intervals(columns | PUBLISHED), (*PAPER_ROWS, *MORE))
     )
     output_console.print(text, markup=False, soft_wrap=True)
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,8 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch reads it
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 torch.set_num_threads(1)
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for the commands that tests start
 settings.register_profile("rltuner", deadline=None, derandomize=True, database=None)
 settings.load_profile("rltuner")
 

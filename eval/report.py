@@ -1,0 +1,308 @@
+"""The evaluator's report: report.html (self-contained), report.md, metrics.json, metrics.csv and plots/*.png."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from rltuner.config import EvaluateConfig
+from rltuner.console import say
+from rltuner.errors import InputError
+from rltuner.eval import pictures
+from rltuner.eval.command import json_text, remarks, what_was_judged, write_text
+from rltuner.eval.judge import Judgement, effects
+from rltuner.eval.likeness import draw
+from rltuner.eval.plots import piano_rolls_figure, pyplot, tuning_figure
+from rltuner.eval.rows import Row, by_section
+from rltuner.eval.table import Columns, cells, markdown_table
+from rltuner.storage import find_checkpoint
+
+ROLLS = 12
+EFFECT_FLOOR = 0.2  # Cohen's "small"
+
+
+def write_report(
+    config: EvaluateConfig,
+    judgements: Sequence[Judgement],
+    rows: Sequence[Row],
+    columns: Columns,
+    figures: Mapping[str, Any],
+) -> None:
+    """Writes everything into `config.report`, which exists and is empty."""
+    folder = config.report
+    assert folder is not None
+    drawn = _draw(config, judgements)
+    try:
+        (folder / "plots").mkdir()
+        for name, _, figure in drawn:
+            figure.savefig(folder / "plots" / f"{name}.png", dpi=120)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+    write_text(folder / "metrics.json", json_text(figures))
+    write_text(folder / "metrics.csv", csv_text(judgements, rows))
+    write_text(folder / "report.md", _markdown(config, judgements, rows, columns, drawn))
+    write_text(folder / "report.html", _html(config, judgements, rows, columns, drawn))
+    say(f"report: {folder / 'report.html'}, report.md, metrics.json, metrics.csv, plots/*.png")
+
+
+Drawn = list[tuple[str, str, Any]]
+"""File name, caption, figure."""
+
+
+def _draw(config: EvaluateConfig, judgements: Sequence[Judgement]) -> Drawn:
+    drawn: Drawn = []
+    if (figure := pictures.reward_kl_figure(judgements, config.c)) is not None:
+        drawn.append(
+            (
+                "reward_kl",
+                "What the rules pay, against how far the policy went from the Note RNN for it. Along a grey line J = "
+                "reward / c − KL is the same; higher lines are better.",
+                figure,
+            )
+        )
+    drawn.append(
+        (
+            "autocorrelation",
+            "Mean autocorrelation of the melodies' class numbers by lag.",
+            pictures.autocorrelation_figure(judgements),
+        )
+    )
+    drawn.append(
+        (
+            "histograms",
+            "Share of the notes by pitch class, of the intervals, and of the times from onset to onset; the outermost "
+            "bars hold everything beyond. The line is human.",
+            pictures.histograms_figure(judgements),
+        )
+    )
+    for j in judgements:
+        if (policy := j.source.policy) is not None:
+            caption = f"{j.name}: the probability of every event at every step of one melody; rings are what was played."
+            figure = pictures.heat_map_figure(j.name, policy, j.source.melodies[0])
+            drawn.append((f"heat_map_{_file_name(j.name)}", caption, figure))
+    generator = torch.Generator().manual_seed(config.seed)
+    for j in judgements:
+        rolls = draw(j.source.melodies, ROLLS, generator)
+        caption = f"{j.name}: {len(rolls)} melodies drawn at random."
+        drawn.append((f"piano_rolls_{_file_name(j.name)}", caption, piano_rolls_figure(rolls, j.name)))
+    for j in judgements:
+        if j.source.policy is not None and (records := _records(j.name)):
+            tuned = j.source.policy.card.get("finetune", {})
+            caption = f"{j.name}: what tuning earned by rule, and what it traded for it."
+            drawn.append(
+                (
+                    f"tuning_{_file_name(j.name)}",
+                    caption,
+                    tuning_figure(records, float(tuned.get("c", config.c))),
+                )
+            )
+    return drawn
+
+
+def _records(source: str) -> list[dict[str, Any]]:
+    """metrics.jsonl of the run that made a checkpoint, where it lies beside it or in the run folder."""
+    folder = find_checkpoint(source)
+    for file in (folder / "metrics.jsonl", folder.parent / "metrics.jsonl"):
+        if file.is_file():
+            lines = file.read_text(encoding="utf-8").splitlines()
+            return [json.loads(line) for line in lines if line.strip()]
+    return []
+
+
+def csv_text(judgements: Sequence[Judgement], rows: Sequence[Row]) -> str:
+    """One line for each source and metric, with intervals and the effect size against the first source."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["source", "melodies", "metric", "title", "section", "value", "low", "high", "d", "d_low", "d_high"]
+    )
+    for j in judgements:
+        differences = effects(j, judgements[0]) if j is not judgements[0] else {}
+        for row in rows:
+            if row.name not in j.estimates:
+                continue
+            figures = [j.estimates[row.name]] + ([differences[row.name]] if row.name in differences else [])
+            numbers = [x for e in figures for x in (e.value, e.low, e.high)]
+            written = ["" if x != x else f"{x:.9g}" for x in numbers] + [""] * (6 - len(numbers))
+            writer.writerow(
+                [j.name, len(j.source.melodies), row.name, row.title.strip(), row.section, *written]
+            )
+    return out.getvalue()
+
+
+def _settings(config: EvaluateConfig, judgements: Sequence[Judgement]) -> str:
+    text = f"Key of {config.key}; {what_was_judged(list(judgements))}"
+    if any(j.source.policy is not None for j in judgements):
+        text += (
+            f"; composed with seed {config.seed}, temperature {config.temperature:g}, primer {config.primer}, "
+            f"{config.length} events each"
+        )
+    return text + "."
+
+
+def _effect_rows(judgements: Sequence[Judgement], rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """For each row the effect sizes against the first source; only rows where one parts from 0 and is not small."""
+    found = {j.name: effects(j, judgements[0]) for j in judgements[1:]}
+    result = []
+    parent = ""
+    for row in rows:
+        parent = parent if row.title.startswith(" ") else row.title
+        values = [found[j.name].get(row.name) for j in judgements[1:]]
+        if any(e is not None and abs(e.value) >= EFFECT_FLOOR and (e.low > 0 or e.high < 0) for e in values):
+            cell = [f"{e.value:+.2f} [{e.low:+.2f}, {e.high:+.2f}]" if e is not None else "–" for e in values]
+            title = (
+                row.title.strip()
+                if not row.title.startswith(" ")
+                else f"{parent.lower()}, {row.title.strip()}"
+            )
+            result.append((title, cell))
+    return result
+
+
+def _copies(judgements: Sequence[Judgement]) -> list[tuple[str, ...]]:
+    return [
+        (j.name, str(copy.index + 1), str(copy.start), str(copy.events), copy.tune.title, copy.tune.source)
+        for j in judgements
+        for copy in j.copies[:3]
+    ]
+
+
+_COPY_HEADS = ("source", "melody", "from event", "events", "tune", "from")
+_COPY_TEXT = (
+    "The longest stretches that the most-copying melodies share with a training tune, in any key, three a source. Human "
+    "tunes of one tradition share a good deal with each other, so compare with `human`."
+)
+_EFFECT_TEXT = (
+    "Cohen's d: difference / standard deviation between melodies, with its 95 % interval. Shown where it is at least "
+    f"{EFFECT_FLOOR:g} for a source and its interval leaves out 0; all of them are in metrics.csv."
+)
+
+
+def _markdown(
+    config: EvaluateConfig,
+    judgements: Sequence[Judgement],
+    rows: Sequence[Row],
+    columns: Columns,
+    drawn: Drawn,
+) -> str:
+    parts = ["# Evaluation", _settings(config, judgements), markdown_table(columns, rows, True)]
+    parts += remarks(list(judgements))
+    if len(judgements) > 1:
+        heads = ["row", *(j.name for j in judgements[1:])]
+        table = [(title, *values) for title, values in _effect_rows(judgements, rows)]
+        parts += [f"## Differences from {judgements[0].name}", _EFFECT_TEXT, _markdown_rows(heads, table)]
+    parts += ["## Copying", _COPY_TEXT, _markdown_rows(_COPY_HEADS, _copies(judgements)), "## Pictures"]
+    parts += [f"![{caption}](plots/{name}.png)\n\n{caption}" for name, caption, _ in drawn]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_rows(heads: Sequence[str], table: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join(lines + ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in table])
+
+
+def _html(
+    config: EvaluateConfig,
+    judgements: Sequence[Judgement],
+    rows: Sequence[Row],
+    columns: Columns,
+    drawn: Drawn,
+) -> str:
+    body = ["<h1>Evaluation</h1>", f"<p>{html.escape(_settings(config, judgements))}</p>"]
+    body.append(_html_rows(columns, rows))
+    body.append("".join(f"<p class=note>{html.escape(line)}</p>" for line in remarks(list(judgements))))
+    if len(judgements) > 1:
+        heads = ["row", *(j.name for j in judgements[1:])]
+        table = [(title, *values) for title, values in _effect_rows(judgements, rows)]
+        body.append(
+            f"<h2>Differences from {html.escape(judgements[0].name)}</h2><p>{html.escape(_EFFECT_TEXT)}</p>"
+        )
+        body.append(_html_table(heads, table))
+    body.append(f"<h2>Copying</h2><p>{html.escape(_COPY_TEXT).replace('`', '')}</p>")
+    body.append(_html_table(_COPY_HEADS, _copies(judgements)))
+    body.append("<h2>Pictures</h2>")
+    for name, caption, figure in drawn:
+        body.append(
+            f"<figure>{_picture(name, caption, figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+        )
+    return _PAGE.replace("BODY", "\n".join(body))
+
+
+def _picture(name: str, caption: str, figure: Any) -> str:
+    """Line drawings as SVG in the page's colours; heat maps, which are pixels, as PNG."""
+    if not name.startswith("heat_map"):
+        return pictures.svg_text(figure)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    pyplot().close(figure)
+    encoded = base64.b64encode(data.getvalue()).decode()
+    return f'<img alt="{html.escape(caption)}" src="data:image/png;base64,{encoded}">'
+
+
+def _html_rows(columns: Columns, rows: Sequence[Row]) -> str:
+    """The one table, a heading a section."""
+    heads = "".join(f"<th scope=col>{html.escape(name)}</th>" for name in columns)
+    lines = [f"<div class=wide><table><thead><tr><th></th><th></th>{heads}</tr></thead>"]
+    for section, found in by_section(rows).items():
+        lines.append(
+            f"<tbody><tr><th colspan={len(columns) + 2} class=section>{html.escape(section)}</th></tr>"
+        )
+        for row in found:
+            values = "".join(
+                f"<td{' class=best' if cell.endswith('*') else ''}>{html.escape(cell)}</td>"
+                for cell in cells(row, columns, True)
+            )
+            indent = " class=sub" if row.title.startswith(" ") else ""
+            lines.append(
+                f"<tr><th scope=row{indent}>{html.escape(row.title.strip())}</th><td>{row.wanted}</td>{values}</tr>"
+            )
+        lines.append("</tbody>")
+    return "".join(lines) + "</table></div>"
+
+
+def _html_table(heads: Sequence[str], table: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th scope=col>{html.escape(name)}</th>" for name in heads)
+    body = "".join(
+        f"<tr><th scope=row>{html.escape(row[0])}</th>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in table
+    )
+    return f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _file_name(source: str) -> str:
+    """The source's name as a part of a file name."""
+    kept = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in source)
+    return kept.strip("_") or "source"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Evaluation of melodies</title>
+<style>
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
+  background: Canvas; color: CanvasText; }
+h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
+th, td { padding: .15rem .7rem; text-align: right; white-space: nowrap }
+th[scope=row], .section { text-align: left } th[scope=row] { font-weight: normal } .sub { padding-left: 1.8rem }
+thead th { position: sticky; top: 0; background: Canvas; border-bottom: 1px solid }
+.section { padding-top: 1rem; border-bottom: 1px solid var(--line) } tbody tr:hover { background: var(--soft) }
+.best { font-weight: bold } .note { font-size: .85rem; margin: .3rem 0 }
+.wide { overflow-x: auto; max-height: 90vh } figure { margin: 1.5rem 0 }
+figure svg, figure img { display: block; max-width: 100%; height: auto }
+figure svg text { fill: currentColor }
+figcaption { font-size: .85rem; max-width: 48rem }
+</style></head><body>
+BODY
+</body></html>
+"""
