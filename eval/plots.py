@@ -65,7 +65,10 @@ def tuning_figure(records: Sequence[dict[str, Any]], c: float) -> Any:
 def piano_rolls_figure(melodies: Melodies, title: str) -> Any:
     """Up to 12 melodies, one small piano roll each: MIDI pitch against steps, bar lines in the melodies' metre."""
     plt = pyplot()
-    count = min(12, len(melodies))
+    from matplotlib.collections import PolyCollection
+
+    count, steps = min(12, len(melodies)), melodies.events.shape[1]
+    pitches = [60, *(pitch for index in range(count) for pitch, _, _ in melodies.notes(index))]
     rows = max(1, -(-count // 3))
     figure, grid = plt.subplots(
         rows, 3, figsize=(11, 1.9 * rows + 0.6), sharex=True, sharey=True, layout="constrained", squeeze=False
@@ -74,14 +77,16 @@ def piano_rolls_figure(melodies: Melodies, title: str) -> Any:
         if index >= count:
             axes.set_visible(False)
             continue
-        for pitch, start, end in melodies.notes(index):
-            axes.broken_barh(
-                [(start, end - start)], (pitch - 0.5, 1), facecolor="black", edgecolor="white", linewidth=0.5
-            )
-        for bar in range(0, melodies.events.shape[1] + 1, melodies.meter.steps_per_bar):
-            axes.axvline(bar, color="0.75", linewidth=0.8, zorder=0)
-        axes.axhline(60, color="0.85", linewidth=0.8, zorder=0)
-        axes.set_xlim(0, max(1, melodies.events.shape[1]))
+        boxes = [
+            ((start, pitch - 0.5), (end, pitch - 0.5), (end, pitch + 0.5), (start, pitch + 0.5))
+            for pitch, start, end in melodies.notes(index)
+        ]
+        axes.add_collection(PolyCollection(boxes, facecolor="black", edgecolor="white", linewidth=0.5))
+        bars = range(0, steps + 1, melodies.meter.steps_per_bar)
+        axes.vlines(bars, 0, 127, color="0.75", linewidth=0.8, zorder=0)
+        axes.hlines(60, 0, steps, color="0.85", linewidth=0.8, zorder=0)
+        axes.set_xlim(0, max(1, steps))
+        axes.set_ylim(min(pitches) - 2, max(pitches) + 2)
         axes.set_title(f"{index + 1}", fontsize=8, loc="left", pad=2)
         axes.tick_params(labelsize=7)
     figure.suptitle(title, fontsize=10)

@@ -43,6 +43,9 @@ def write_report(
         (folder / "plots").mkdir()
         for name, _, figure in drawn:
             figure.savefig(folder / "plots" / f"{name}.png", dpi=120)
+            figure.set_layout_engine(
+                "none"
+            )  # what it arranged stays, and is not worked out again for the page
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
     write_text(folder / "metrics.json", json_text(figures))

@@ -1,7 +1,7 @@
 """Speed of what users wait for, on this machine: medians of several runs.
 
 python scripts/bench.py rules       # scoring 4,096 melodies of 32 events with the magenta book, one thread
-python scripts/bench.py evaluate    # the paper's rows of 100,000 melodies
+python scripts/bench.py evaluate    # 100,000 melodies: the paper's rows; everything, composing included
 python scripts/bench.py compose     # events per second of the shipped Note RNN
 python scripts/bench.py tune        # events per second of tuning, preset quick, and where the time goes
 python scripts/bench.py all
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import resource
 import statistics
 import sys
 import time
@@ -22,13 +23,17 @@ import rltuner
 from rltuner.backups import reward
 from rltuner.compose import compose
 from rltuner.eval import evaluate
+from rltuner.eval.copying import TrainingTunes
+from rltuner.eval.judge import Standards, judge
 from rltuner.learner import Learner
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import load
 from rltuner.replay import Replay
 from rltuner.rules import load_rulebook
+from rltuner.sources import read_source
 from rltuner.tuner import tune_round
+from rltuner.tunes import training_tunes
 
 
 def timed(work: Callable[[], object], runs: int = 5) -> tuple[float, float, float]:
@@ -65,9 +70,21 @@ def bench_rules() -> None:
 
 
 def bench_evaluate() -> None:
+    """The paper's rows alone, then all that `rltuner evaluate` gives of a checkpoint, composing included, and memory."""
     torch.set_num_threads(2)
     events = random_melodies(100_000, 32).events
     report("evaluate: 11 rows of 100,000 melodies", timed(lambda: evaluate(Melodies(events)), 3), "2 threads")
+    human = read_source("human", 0, 32)
+    started = time.perf_counter()
+    standards = Standards("C major", load_rulebook("magenta"), 2.0, human, TrainingTunes(training_tunes()))
+    judge(read_source("psi", 100_000, 32), standards)
+    seconds = time.perf_counter() - started
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    report(
+        "evaluate: everything, 100,000 melodies of psi",
+        (seconds,) * 3,
+        f"2 threads, {memory:.2f} GiB at most",
+    )
 
 
 def bench_compose() -> None:

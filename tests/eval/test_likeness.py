@@ -1,0 +1,105 @@
+"""Likeness: equal sets are alike, a single melody played again and again is not, and neither is taken for the other."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from conftest import random_tunes
+from music21 import note, stream
+
+from rltuner.eval.likeness import _overlap, classifier_accuracy, cut, feature_overlaps, features
+from rltuner.eval.texture import FEATURES
+from rltuner.eval.tonality import krumhansl_keys, notes_in_own_key
+from rltuner.melody import Melodies
+from rltuner.sources import read_source
+
+
+@pytest.fixture(scope="module")
+def human() -> tuple[Melodies, torch.Tensor]:
+    source = read_source("human", 0, 32)
+    assert source.groups is not None
+    return source.melodies, source.groups
+
+
+def test_overlap_of_normal_densities_is_the_textbooks() -> None:
+    generator = np.random.default_rng(0)
+    within, between = generator.normal(10, 1, 40_000), generator.normal(11, 1, 40_000)
+    found = _overlap(within, between)
+    assert found.area == pytest.approx(math.erfc(0.5 / 2**0.5), abs=0.02)  # 2 Phi(-1/2)
+    assert found.divergence == pytest.approx(0.5, abs=0.04)  # (difference of means)^2 / 2
+
+
+def test_halves_of_the_human_tunes_are_alike_and_one_melody_is_not(
+    human: tuple[Melodies, torch.Tensor],
+) -> None:
+    melodies, groups = human
+    side = groups % 2 == 0
+    halves = feature_overlaps(melodies[side], melodies[~side])
+    one = feature_overlaps(Melodies(melodies.events[:1].expand(400, -1)), melodies[~side])
+    assert set(halves) > set(FEATURES)
+    assert np.mean([o.area for o in halves.values()]) > 0.85
+    assert np.mean([o.area for o in one.values()]) < 0.6
+
+
+def test_the_classifier_cannot_tell_human_from_human_but_from_one_melody(
+    human: tuple[Melodies, torch.Tensor],
+) -> None:
+    melodies, groups = human
+    side = groups % 2 == 0
+    halves = classifier_accuracy(melodies[side], melodies[~side], groups[side], groups[~side])
+    assert halves.low < 0.5 < halves.high
+    one = Melodies(melodies.events[:1].expand(400, -1))  # played by people, but always the same
+    assert classifier_accuracy(one, melodies, None, groups).value > 0.97
+
+
+def test_melodies_of_one_tune_stay_in_one_fold(human: tuple[Melodies, torch.Tensor]) -> None:
+    # Two random halves of the same tunes: were windows split freely, a classifier could learn the tunes by heart.
+    melodies, groups = human
+    assert math.isnan(classifier_accuracy(melodies, melodies, torch.zeros_like(groups), groups).value)
+
+
+def test_nothing_to_measure_gives_nan_and_no_warning(human: tuple[Melodies, torch.Tensor]) -> None:
+    silent = Melodies(torch.ones(200, 32, dtype=torch.int64))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = feature_overlaps(silent, human[0])
+        assert math.isnan(found["mean_interval"].area)
+        assert not math.isnan(found["rest_rate"].area)
+        assert 0.9 < classifier_accuracy(silent, human[0], None, human[1]).value <= 1
+        assert math.isnan(feature_overlaps(silent[:0], human[0])["rest_rate"].area)
+    assert features(silent).shape == (200, len(FEATURES) + 12 + 25 + 16)
+
+
+def test_files_are_cut_into_windows_from_bar_lines() -> None:
+    melodies = Melodies.from_lists([[14, 1] * 20, [16] * 15, [18, 1] * 16])
+    windows, numbers = cut(melodies, 16)
+    assert numbers.tolist() == [0, 0, 2, 2]  # 40 events hold two, 15 none, 32 two
+    assert windows.events.shape == (4, 16)
+
+
+def test_keys_are_those_of_music21() -> None:
+    melodies = Melodies.from_lists(random_tunes(40, 5, 32))
+    names = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"]
+    for index, found in enumerate(krumhansl_keys(melodies).tolist()):
+        line = stream.Stream()
+        for pitch, start, end in melodies.notes(index):
+            line.append(note.Note(pitch, quarterLength=(end - start) / 4))
+        if not len(line):
+            assert found == -1
+            continue
+        key = line.analyze("krumhansl")
+        assert (names[found % 12], "major" if found < 12 else "minor") == (
+            names[key.tonic.pitchClass],
+            key.mode,
+        )
+
+
+def test_a_scale_lies_in_its_own_key_wherever_it_starts() -> None:
+    scale = [14, 16, 18, 19, 21, 23, 25, 26]
+    for shift in range(-6, 7):
+        assert notes_in_own_key(Melodies([[event + shift for event in scale]])).value == 1.0
+    silent = Melodies([[1] * 8])
+    assert krumhansl_keys(silent).tolist() == [-1]
+    assert math.isnan(notes_in_own_key(silent).value)
