@@ -24,6 +24,7 @@ from typing import NamedTuple
 from rltuner.errors import InputError
 
 SAMPLE_RATE = 44_100
+MAX_SECONDS = 600.0  # of a clip: more than any listener hears, and memory enough
 FORMATS = ("wav", "flac")
 FILES_PER_WORKER = 100  # a worker takes a second to start, and renders some hundred files in it
 START_SECONDS = 120.0  # for a worker's imports, on a machine that is busy
@@ -67,10 +68,11 @@ def render(
     Raises InputError, which names the file, where one cannot be read, rendered in time or written, or is longer than
     ten minutes; what is rendered by then stays. Also where the packages are missing.
     """
-    if not -70 <= lufs <= 0 or not 0 <= fade <= 60 or not (seconds is None or 0 < seconds <= 600):
+    if not -70 <= lufs <= 0 or not 0 <= fade <= 60:
+        raise InputError(f"audio: lufs = {lufs}, fade = {fade}: they lie in [-70, 0] LUFS and [0, 60] s")
+    if seconds is not None and not 0 < seconds <= MAX_SECONDS:
         raise InputError(
-            f"audio: lufs = {lufs}, fade = {fade}, seconds = {seconds}: loudness lies in [-70, 0] LUFS, a fade in "
-            "[0, 60] s, a length in (0, 600] s"
+            f"audio: clips of {seconds:.4g} s; they last at most {MAX_SECONDS:.0f} s: shorten them"
         )
     for midi, audio in jobs:
         if audio.suffix[1:].lower() not in FORMATS:

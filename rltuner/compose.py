@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from rltuner.console import say
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Vocabulary
 
 if TYPE_CHECKING:
     from rltuner.policy import Policy
 
+PRIMERS = ("none", "random_note", "human")
 BATCH = 4096  # melodies composed at a time: large enough to be fast, small enough for any memory
 
 
@@ -114,7 +116,10 @@ def read_primer(file: str, vocabulary: Vocabulary) -> Tensor:
 
     if FORMATS.get(os.path.splitext(file)[1].lower(), "midi") == "midi":
         return Melodies.from_midi(file, vocabulary).events
-    melody = read_song(file, ANY_PITCH).melody
+    song = read_song(file, ANY_PITCH)
+    for remark in song.remarks:
+        say(f"{file}: {remark}")
+    melody = song.melody
     for pitch in melody.pitch[melody.is_onset].tolist():
         try:
             vocabulary.class_of(pitch)

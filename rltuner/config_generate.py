@@ -63,7 +63,7 @@ class GenerateConfig:
     png: bool = False
     """Also draw a piano roll of each."""
     musicxml: bool = False
-    """Also write each as MusicXML, through music21 (some ten a second)."""
+    """Also write each as MusicXML, through music21 (some twenty a second)."""
     seed: int = 0
     """The same seed gives the same files."""
     threads: int = 2

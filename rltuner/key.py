@@ -34,7 +34,15 @@ MODES: dict[str, tuple[int, ...]] = {
     **{f"hypo{name}": steps for name, steps in _CHURCH_MODES.items() if name != "ionian"},
 }
 # Sharps of each mode's signature, less those of the major key on its tonic; the usual first.
-_BRIGHTNESS = {"ionian": 0, "aeolian": -3, "dorian": -2, "mixolydian": -1, "lydian": 1, "phrygian": -4, "locrian": -5}
+_BRIGHTNESS = {
+    "ionian": 0,
+    "aeolian": -3,
+    "dorian": -2,
+    "mixolydian": -1,
+    "lydian": 1,
+    "phrygian": -4,
+    "locrian": -5,
+}
 _FIFTHS = "FCGDAEB"
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 LOWEST_TONIC = 55  # the tonic's MIDI pitch lies in 55 to 66, so that C is middle C
@@ -108,6 +116,12 @@ def spelled(pitch: int, sharps: int) -> tuple[str, int, int]:
     fifths = next(place for place in range(first, first + 12) if 7 * place % 12 == pitch % 12)
     alteration, letter = divmod(fifths + 1, 7)
     return _FIFTHS[letter], alteration, (pitch - alteration) // 12 - 1
+
+
+def pitch_name(pitch: int, sharps: int = 0) -> str:
+    """A MIDI pitch as `spelled`, for people: 60 is "C4", 61 "C#4", 63 "Eb4"."""
+    letter, alteration, octave = spelled(pitch, sharps)
+    return f"{letter}{'#' * alteration}{'b' * -alteration}{octave}"
 
 
 def _custom_degrees(text: str, numbers: str) -> tuple[int, ...]:

@@ -18,14 +18,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rltuner.audio import MAX_SECONDS, SAMPLE_RATE
+
 Samples = NDArray[np.float32]
 
-SAMPLE_RATE = 44_100
 RELEASE = 0.1  # seconds: the synthesiser ends every note within half of that
 BLOCK = 0.4  # seconds: BS.1770's gating block, below which nothing can be measured
 SILENT = -70.0  # LUFS: BS.1770's absolute gate
 HIGHEST_PEAK = 10 ** (-1 / 20)  # -1 dBFS
-MAX_SECONDS = 600.0
 
 # Filtering makes and drops arrays of a megabyte. glibc hands such memory back to the kernel, which costs more than the
 # arithmetic, until it has seen one larger block freed; this one is never touched, so it takes no memory.
