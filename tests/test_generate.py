@@ -112,17 +112,19 @@ def test_top_p_counts_probabilities_after_the_temperature() -> None:
     assert {*sample(rows, 0.5, generator, 0.62).tolist()} == {0}  # 0.36 / (0.36 + 0.16) = 0.69
 
 
-def test_a_top_p_of_1_changes_nothing(psi: Path) -> None:
-    policy = load(psi)
-    assert torch.equal(
-        policy.compose(50, 16, seed=3).events, policy.compose(50, 16, seed=3, top_p=1.0).events
-    )
-    assert not torch.equal(
-        policy.compose(50, 16, seed=3).events, policy.compose(50, 16, seed=3, top_p=0.5).events
-    )
+def test_a_top_p_of_1_is_a_race_of_all_classes() -> None:
+    generator = torch.Generator().manual_seed(4)
+    rows = torch.randn(500, 38, generator=generator).log_softmax(dim=1)
+    generators = [torch.Generator().manual_seed(3) for _ in range(3)]
+    race = torch.empty_like(rows).exponential_(generator=generators[0])
+    assert torch.equal(sample(rows, 1.0, generators[1], 1.0), (rows.exp() / race).argmax(dim=1))
+    assert not torch.equal(sample(rows, 1.0, generators[2], 0.9), (rows.exp() / race).argmax(dim=1))
+
+
+def test_a_top_p_out_of_range_is_named(psi: Path) -> None:
     for top_p in (0, -1, 1.01, float("nan")):
         with pytest.raises(InputError, match="top_p"):
-            policy.compose(1, 4, top_p=top_p)
+            load(psi).compose(1, 4, top_p=top_p)
 
 
 def test_greedy_takes_the_likeliest_as_temperature_0_does(psi: Path, tmp_path: Path) -> None:
