@@ -38,6 +38,11 @@ class Counts:
         return float(self.numerator.sum()) / total if total else math.nan
 
     @property
+    def own(self) -> Tensor:
+        """The metric of each melody alone, float64 [B]; NaN where it has nothing to count."""
+        return torch.where(self.denominator != 0, self.numerator / self.denominator, math.nan)
+
+    @property
     def left_out(self) -> int:
         """Melodies that the metric has nothing to count in."""
         return int((self.denominator == 0).sum())

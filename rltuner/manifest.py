@@ -16,13 +16,12 @@ from torch import Tensor
 from rltuner import __version__
 from rltuner.compose import PRIMERS
 from rltuner.config import GenerateConfig
-from rltuner.eval.by_melody import rows_by_melody
+from rltuner.eval.counts import batches
+from rltuner.eval.paper import row_counts
 from rltuner.key import Key
 from rltuner.melody import Melodies
 from rltuner.rules.book import RuleBook
 from rltuner.storage import CONFIG, find_checkpoint
-
-AT_A_TIME = 4096  # melodies that are judged at once: bounds the memory
 
 
 def manifest(
@@ -70,10 +69,10 @@ def manifest(
         "rules": book.name if book else None,
         "rules_sha256": book.digest if book else None,
     }
-    parts = [melodies[first : first + AT_A_TIME] for first in range(0, len(melodies), AT_A_TIME)]
-    numbers = {"metrics": _figures([rows_by_melody(part, key) for part in parts])}
+    rows = row_counts(melodies, key=str(key))
+    numbers = {"metrics": _figures([{name: counts.own for name, counts in rows.items()}])}
     if book is not None:
-        scores = [book.score(part) for part in parts]
+        scores = [book.score(part) for part in batches(melodies)]
         numbers["rewards"] = _figures([{name: r.sum(dim=1) for name, r in score.items()} for score in scores])
     entries = [
         {

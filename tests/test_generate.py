@@ -18,7 +18,6 @@ from rltuner.compose import sample
 from rltuner.config import GenerateConfig
 from rltuner.errors import InputError
 from rltuner.eval import evaluate
-from rltuner.eval.by_melody import rows_by_melody
 from rltuner.eval.plots import plot_piano_roll
 from rltuner.generate import best_of, generate, key_of, shift_to
 from rltuner.instruments import program_of
@@ -407,17 +406,6 @@ def test_the_same_seed_gives_the_same_bytes_of_every_file(psi: Path, theme: Path
         written = read_song(tmp_path / "a" / f"{stem}.musicxml", ANY_PITCH)
         assert written.melody.notes(0) == read_midi(tmp_path / "a" / f"{stem}.mid")[0]
     assert str(tmp_path / "a") not in (tmp_path / "a" / "manifest.json").read_text()
-
-
-def test_the_rows_of_each_melody_are_those_of_a_batch_of_it() -> None:
-    for key in ("C major", "A harmonic minor"):
-        tunes = [*random_tunes(60, seed=3, longest=40), [14], [1, 1, 1]]
-        rows = rows_by_melody(Melodies.from_lists(tunes), Key.parse(key))
-        for index, tune in enumerate(tunes):
-            alone = evaluate(Melodies([tune]), key=key)
-            assert list(rows) == list(alone)
-            told = {name: values[index].item() for name, values in rows.items()}
-            assert told == pytest.approx(alone, nan_ok=True, abs=1e-12), tune
 
 
 @pytest.mark.parametrize("meter", [Meter(16, 4), Meter(12, 4), Meter(12, 6), Meter(8, 4), Meter(18, 6)])

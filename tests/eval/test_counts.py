@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from conftest import random_tunes
 
 from rltuner.eval.counts import (
     Counts,
@@ -123,3 +124,14 @@ def test_a_ratio_is_linearised_to_numbers_of_its_own_spread() -> None:
     assert float(counts.by_melody.mean()) == pytest.approx(counts.value)
     plain = counts_of([3.0, 5.0])
     assert plain.by_melody.tolist() == [3.0, 5.0]
+
+
+def test_the_rows_of_each_melody_are_those_of_a_batch_of_it() -> None:
+    for key in ("C major", "A harmonic minor"):
+        tunes = [*random_tunes(60, seed=3, longest=40), [14], [1, 1, 1]]
+        rows = row_counts(Melodies.from_lists(tunes), key=key)
+        for index, tune in enumerate(tunes):
+            alone = evaluate(Melodies([tune]), key=key)
+            assert list(rows) == list(alone)
+            told = {name: counts.own[index].item() for name, counts in rows.items()}
+            assert told == pytest.approx(alone, nan_ok=True, abs=1e-12), tune
