@@ -149,6 +149,8 @@ class FinetuneConfig:
     """The same from half of the events on, after falling in a line. Paper: 0.1."""
     temperature: float = 1.0
     """Q's policy is softmax(Q / temperature); Psi and G have none."""
+    least_distinct: float = 0.0
+    """End early where, among 100,000 melodies, a smaller share would be distinct: the policy is collapsing. 0: never."""
     samples: int = 8
     """MIDI files to write at the end."""
     evaluate: int = 10_000
@@ -173,7 +175,7 @@ class FinetuneConfig:
             check(where, name, getattr(self, name), 1)
         for name in ("replay", "samples", "evaluate"):
             check(where, name, getattr(self, name), 0)
-        for name in ("gamma", "trace", "target_rate", "epsilon", "epsilon_end"):
+        for name in ("gamma", "trace", "target_rate", "epsilon", "epsilon_end", "least_distinct"):
             check(where, name, getattr(self, name), 0, 1)
         for name in ("learning_rate", "value_learning_rate"):
             check(where, name, getattr(self, name), 0, 1)
@@ -252,6 +254,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "smc_c": 0.45,
         "smc_replayed": 3.0,
         "repeated": 0.25,
+        "least_distinct": 0.97,
     },
     "paper": {
         "events": 1_000_000,

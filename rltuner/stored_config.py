@@ -37,7 +37,7 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
 
 
 _NOT_STORED = ("config", "resume", "out")
-RESUMABLE = ("events", "samples", "evaluate", "checkpoint_every", "threads", "device")
+RESUMABLE = ("events", "least_distinct", "samples", "evaluate", "checkpoint_every", "threads", "device")
 """What may be changed when a run is resumed; the rest is the run's own."""
 
 

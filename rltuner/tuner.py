@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from rltuner.backups import reward
+from rltuner.collapse import AMONG, LOOKED_AT, expected_distinct, has_collapsed
 from rltuner.compose import compose
 from rltuner.config import FinetuneConfig
 from rltuner.devices import usable_device
@@ -79,7 +80,8 @@ def finetune(config: FinetuneConfig) -> Path:
     with progress_bar("tuning", total * events) as advance, delayed_interrupt() as interrupted:
         advance(updates * events, None)
         started, counted = time.monotonic(), updates
-        while updates < total and not interrupted():
+        collapsed = has_collapsed(folder.records(), config.least_distinct)
+        while updates < total and not collapsed and not interrupted():
             is_recorded = (updates + 1) % RECORD_EVERY == 0 or updates + 1 == total
             before = generator.get_state()
             try:
@@ -98,10 +100,16 @@ def finetune(config: FinetuneConfig) -> Path:
                     {"updates": updates, "events": updates * events, "events_per_second": speed, **record}
                 )
                 advance(0, PROGRESS.format(events_per_second=speed, **record))
-            if updates % config.checkpoint_every == 0 or updates == total or interrupted():
+                collapsed = has_collapsed(folder.records(), config.least_distinct)
+            if updates % config.checkpoint_every == 0 or updates == total or collapsed or interrupted():
                 folder.save(learner, replay, generator, updates)
             advance(events, None)
-    if updates < total:
+    if collapsed:
+        say(
+            f"ended after {updates} of {total} rounds: among {AMONG:,} melodies fewer than {config.least_distinct:.0%} "
+            "would be distinct (--least-distinct)"
+        )
+    elif updates < total:
         say(
             f"stopped after {updates} of {total} rounds; go on with: rltuner finetune --resume '{folder.path}'"
         )
@@ -163,6 +171,7 @@ def tune_round(
             "log_prior": float(all_log_prior.gather(2, melodies.events[..., None]).sum(dim=(1, 2)).mean()),
             "kl": kl,
             "objective": rule_reward / config.c - kl,
+            "distinct": expected_distinct(learner.policy, melodies[:LOOKED_AT]),
             **{f"rule_{name}": value for name, value in by_rule.items()},
         }
     parts = [(melodies, rewards)]
