@@ -95,6 +95,10 @@ def primer_contexts(
     if name == "human":
         from rltuner.tunes import first_bars, human_tunes
 
+        if policy.vocabulary != Vocabulary():
+            raise InputError(
+                f"primer human: the test tunes have {Vocabulary()}, the policy has {policy.vocabulary}; use another"
+            )
         bars = first_bars(human_tunes(), policy.meter)
         if not len(bars):
             raise InputError(f"primer human: no test tune is in {policy.meter}; use another primer")

@@ -22,8 +22,9 @@ from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.exploration import steered, with_a_passage_repeated
 from rltuner.interrupts import delayed_interrupt
+from rltuner.key import Key
 from rltuner.learner import Learner
-from rltuner.melody import Melodies
+from rltuner.melody import Melodies, Vocabulary
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import divergence, log_probabilities
 from rltuner.replay import Replay
@@ -60,6 +61,7 @@ def finetune(config: FinetuneConfig) -> Path:
     book = load_rulebook(config.rules)
     if book.meter is not None:
         note_rnn.meter = book.meter  # the policy composes in the book's metre
+    refuse_unfit_vocabulary(config.note_rnn, note_rnn.vocabulary, book)
     refuse_broken_rules(book, note_rnn.vocabulary, note_rnn.meter, config.length)
     learner = Learner(note_rnn, config)
     replay = Replay(config.replay, config.smc_replay if config.smc else 0)
@@ -116,6 +118,16 @@ def finetune(config: FinetuneConfig) -> Path:
         raise KeyboardInterrupt
     write_results(folder, config, book, note_rnn, learner.policy)
     return folder.path
+
+
+def refuse_unfit_vocabulary(name: str, vocabulary: Vocabulary, book: RuleBook) -> None:
+    """InputError where the Note RNN cannot play the tonic of the book's key, so that no tuning could please it."""
+    tonic = Key.parse(book.key).tonic_pitch
+    if not vocabulary.min_pitch <= tonic < vocabulary.max_pitch:
+        raise InputError(
+            f"{name} has {vocabulary}; the {book.name} book, written for {Vocabulary()}, has its tonic at MIDI {tonic}: "
+            "use a Note RNN that can play it, or a book in another key"
+        )
 
 
 def rounds_of(config: FinetuneConfig) -> int:

@@ -19,7 +19,7 @@ from rltuner.compose import compose
 from rltuner.config import DEFAULT_C, FinetuneConfig, preset
 from rltuner.errors import InputError
 from rltuner.learner import Learner
-from rltuner.melody import Melodies, Meter
+from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import measure
 from rltuner.policy import load
@@ -423,3 +423,15 @@ def test_the_card_gives_the_command_that_makes_the_policy_again() -> None:
     words = shlex.split(command_text(config))
     made = tyro.cli(FinetuneConfig, args=words, default=finetune_defaults(["finetune", *words]))
     assert made == config
+
+
+def test_a_note_rnn_that_cannot_play_the_tonic_is_refused_with_both_sizes(tmp_path: Path) -> None:
+    low = NoteRNN(Vocabulary(36, 60), (8,))
+    low.save(tmp_path / "low")
+    with pytest.raises(
+        InputError, match=r"low has 26 classes \(MIDI 36 to 59\); the magenta book, .*38 classes"
+    ):
+        finetune(preset("quick", note_rnn=str(tmp_path / "low"), out=tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InputError, match=r"the test tunes have 38 classes .* the policy has 26 classes"):
+        load(tmp_path / "low").compose(1, 4, primer="human")
