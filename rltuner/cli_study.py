@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
@@ -57,8 +56,8 @@ def new(config: NewConfig) -> Command:
     """Make a study: clips of every source, and study.toml to edit."""
 
     def run() -> None:
+        from rltuner.study.plan import Plan, read_plan
         from rltuner.study.stimuli import label, new_study
-        from rltuner.study.plan import Exclusions, Plan, read_plan
 
         base = read_plan(config.config) if config.config is not None else Plan()
         names = tuple(label(source) for source in config.sources)
@@ -104,7 +103,9 @@ class ServeConfig:
         tidy(self)
         check("study serve", "port", self.port, 0, 65535)
         if self.preview and (self.freeze or self.database is not None):
-            raise InputError("study serve: preview freezes nothing and keeps no answers; leave out the other option")
+            raise InputError(
+                "study serve: preview freezes nothing and keeps no answers; leave out the other option"
+            )
 
 
 def serve(config: ServeConfig) -> Command:
@@ -126,6 +127,122 @@ def serve(config: ServeConfig) -> Command:
     return run
 
 
+@dataclass(frozen=True)
+class AnalyzeConfig:
+    """Exclusions, tests, strengths and agreement; with --report a page, plots and CSV files."""
+
+    name: tyro.conf.Positional[Path]
+    """The study's folder."""
+    report: bool = False
+    """Also write report.html, results.json, plots, CSV files and their codebook."""
+    out: Path | None = None
+    """Folder for them. Default: NAME/analysis."""
+    simulated: bool = False
+    """Analyze the listeners of `rltuner study simulate`; all output says so."""
+    database: str | None = None
+    """SQLAlchemy address of the answers. Default: NAME/answers.sqlite."""
+    seed: int = 0
+    """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        tidy(self)
+        check("study analyze", "seed", self.seed, 0)
+
+
+def analyze(config: AnalyzeConfig) -> Command:
+    """Exclusions, tests, strengths and agreement; with --report a page, plots and CSV files."""
+
+    def run() -> None:
+        _check_installed()
+        from rltuner.study.command import run_analyze
+
+        run_analyze(config.name, config.database, config.simulated, config.report, config.out, config.seed)
+
+    return run
+
+
+@dataclass(frozen=True)
+class SimulateConfig:
+    """Simulated listeners with known strengths, to plan how many are needed."""
+
+    name: tyro.conf.Positional[Path]
+    """The study's folder. The listeners go into NAME/simulated.sqlite, never among people's answers."""
+    listeners: int = 50
+    """How many."""
+    strengths: tuple[str, ...] = ()
+    """Log strengths as SOURCE=NUMBER; 0 for a source that is not named. Default: evenly from -0.5 to 0.5, in order."""
+    ties: float = 0.7
+    """Davidson's nu: odds of "no difference" between two sources of one strength, against either being preferred."""
+    spread: float = 0.3
+    """Standard deviation of a listener's own log strengths."""
+    careless: float = 0.05
+    """Share of listeners who answer at random."""
+    studies: int = 0
+    """Also print the power: in how many of so many simulated studies each contrast is found."""
+    seed: int = 0
+    """Of the listeners."""
+
+    def __post_init__(self) -> None:
+        where = "study simulate"
+        tidy(self)
+        check(where, "listeners", self.listeners, 1, 100_000)
+        check(where, "ties", self.ties, 1e-6, 1000)
+        check(where, "spread", self.spread, 0, 10)
+        check(where, "careless", self.careless, 0, 1)
+        check(where, "studies", self.studies, 0, 100_000)
+        check(where, "seed", self.seed, 0)
+
+
+def simulate(config: SimulateConfig) -> Command:
+    """Simulated listeners with known strengths, to plan how many are needed."""
+
+    def run() -> None:
+        _check_installed()
+        from rltuner.study.command import run_simulate
+
+        run_simulate(
+            config.name,
+            config.listeners,
+            config.strengths,
+            config.ties,
+            config.spread,
+            config.careless,
+            config.studies,
+            config.seed,
+        )
+
+    return run
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Write the answers as CSV files with a codebook."""
+
+    name: tyro.conf.Positional[Path]
+    """The study's folder."""
+    out: Path | None = None
+    """Folder to write to. Default: NAME/analysis."""
+    simulated: bool = False
+    """Export the listeners of `rltuner study simulate`; every row says so."""
+    database: str | None = None
+    """SQLAlchemy address of the answers. Default: NAME/answers.sqlite."""
+
+    def __post_init__(self) -> None:
+        tidy(self)
+
+
+def export(config: ExportConfig) -> Command:
+    """Write the answers as CSV files with a codebook."""
+
+    def run() -> None:
+        _check_installed()
+        from rltuner.study.command import run_export
+
+        run_export(config.name, config.database, config.simulated, config.out)
+
+    return run
+
+
 def _check_installed() -> None:
     """InputError, with the command, where a package of the extra is missing."""
     from importlib.util import find_spec
@@ -138,4 +255,7 @@ def _check_installed() -> None:
 COMMANDS: dict[str, Callable[..., Command]] = {
     "new": new,
     "serve": serve,
+    "analyze": analyze,
+    "simulate": simulate,
+    "export": export,
 }

@@ -1,10 +1,10 @@
 """The folder of a study: what lies in it, how it is frozen, and how a change is noticed.
 
-    study.toml       the plan; yours to edit until the study starts
-    stimuli/*.flac   the clips, under random names
-    key.json         private: which clip is whose, and the secret for recruiting ids; never served
-    frozen.json      from the first start on: the SHA-256 of each of these, and one of them all
-    answers.sqlite   the answers
+study.toml       the plan; yours to edit until the study starts
+stimuli/*.flac   the clips, under random names
+key.json         private: which clip is whose, and the secret for recruiting ids; never served
+frozen.json      from the first start on: the SHA-256 of each of these, and one of them all
+answers.sqlite   the answers
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,9 @@ def read_study(folder: Path) -> Study:
     """
     for name in (PLAN, KEY):
         if not (folder / name).is_file():
-            raise InputError(f"{folder}: not a study ({name} is missing); make one with rltuner study new {folder}")
+            raise InputError(
+                f"{folder}: not a study ({name} is missing); make one with rltuner study new {folder}"
+            )
     hashes = _hashes(folder)
     digest = _digest(hashes)
     _check_unchanged(folder, hashes, digest)
@@ -124,7 +126,7 @@ def freeze(study: Study) -> bool:
     content = {
         "format": FORMAT,
         "rltuner": __version__,
-        "frozen_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "frozen_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "sha256": study.digest,
         "files": _hashes(study.folder),
     }
@@ -146,7 +148,13 @@ def _check_unchanged(folder: Path, hashes: Mapping[str, str], digest: str) -> No
         raise InputError(f"{file}: damaged; restore it") from None
     changed = sorted(name for name in hashes.keys() | kept.keys() if hashes.get(name) != kept.get(name))
     if changed:
-        what = "is missing" if changed[0] not in hashes else "is new" if changed[0] not in kept else "has changed"
+        what = (
+            "is missing"
+            if changed[0] not in hashes
+            else "is new"
+            if changed[0] not in kept
+            else "has changed"
+        )
         raise InputError(
             f"{folder / changed[0]}: {what} since the study started ({when}); put it back as it was, or make another "
             "study"
@@ -160,7 +168,8 @@ def _hashes(folder: Path) -> dict[str, str]:
     files = [folder / PLAN, folder / KEY, *sorted((folder / STIMULI).glob("*"))]
     try:
         return {
-            file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+            file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in files
         }
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None

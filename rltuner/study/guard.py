@@ -155,7 +155,7 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """The status and sentence with which a request is refused; None where it is not."""
-        headers = {name: value for name, value in scope["headers"]}
+        headers = dict(scope["headers"])
         client = scope["client"][0] if scope["client"] else ""
         if not self._requests.allows(client):
             return 429, "Too many requests. Please wait a moment and reload the page."

@@ -151,7 +151,7 @@ class Plan:
                 f"items = {design.items}: with {design.pairs} pairs a listener hears {needed} clip pairs of each pair "
                 f"of sources; give at least {needed}"
             )
-        check("exclusions", "allowed_misses", rule.allowed_misses, 0, 2 * design.catch)
+        check("exclusions", "allowed_misses", rule.allowed_misses, 0)
         check("exclusions", "identical_tolerance", rule.identical_tolerance, 0, 2)
         check("exclusions", "least_share", rule.least_share, 0, 1)
         if not self.questions:

@@ -19,7 +19,13 @@ IDLE_SECONDS = 15  # that a connection is kept without a request
 
 
 def serve(
-    folder: Path, host: str, port: int, database: str | None, *, preview: bool = False, freeze_only: bool = False
+    folder: Path,
+    host: str,
+    port: int,
+    database: str | None,
+    *,
+    preview: bool = False,
+    freeze_only: bool = False,
 ) -> None:
     """Serves a study until Ctrl-C or SIGTERM.
 
@@ -51,9 +57,15 @@ def serve(
             _freeze(folder)
         shown = f"[{host}]" if ":" in host else host
         output_console.print(
-            f"{study.plan.texts.title}: http://{shown}:{listening.getsockname()[1]}/", markup=False, soft_wrap=True
+            f"{study.plan.texts.title}: http://{shown}:{listening.getsockname()[1]}/",
+            markup=False,
+            soft_wrap=True,
         )
-        say("Ctrl-C stops it. Answers are kept as they are given; nothing is lost." if not preview else "A preview.")
+        say(
+            "Ctrl-C stops it. Answers are kept as they are given; nothing is lost."
+            if not preview
+            else "A preview."
+        )
         # No access log: it would hold addresses and recruiting ids. Proxy headers count from this machine only.
         config = uvicorn.Config(
             create_app(study, store, preview=preview),

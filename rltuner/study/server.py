@@ -31,7 +31,11 @@ COOKIE_SECONDS = 30 * 24 * 3600
 MAX_PLAYS = 1000
 MAX_FIELDS = 64
 MAX_ID = 200
-STATIC = {"study.css": "text/css; charset=utf-8", "study.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"}
+STATIC = {
+    "study.css": "text/css; charset=utf-8",
+    "study.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 MEDIA = {".flac": "audio/flac", ".wav": "audio/wav"}
 EARLY = 0.9  # of two clips' duration must pass before an answer counts: clocks and browsers are not exact
 
@@ -40,10 +44,15 @@ Form = dict[str, str]
 
 async def read_form(request: Request) -> Form:
     """The fields of a form that was sent; 400 for anything else."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+    if (
+        request.headers.get("content-type", "").partition(";")[0].strip()
+        != "application/x-www-form-urlencoded"
+    ):
         raise HTTPException(400, "This is not a form.")
     try:
-        fields = parse_qsl((await request.body()).decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        fields = parse_qsl(
+            (await request.body()).decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS
+        )
     except ValueError:
         raise HTTPException(400, "This form cannot be read.") from None
     if len(dict(fields)) < len(fields):
@@ -171,7 +180,9 @@ class Pages:
 
     def _trial(self, dealt: Dealt) -> Response:
         plan = self.study.plan
-        return self._page("trial", dealt=dealt, questions=plan.questions, total=plan.trials, done=dealt.position - 1)
+        return self._page(
+            "trial", dealt=dealt, questions=plan.questions, total=plan.trials, done=dealt.position - 1
+        )
 
     def _page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
         shared = {"texts": self.study.plan.texts, "design": self.study.plan.design, "preview": self.preview}

@@ -23,7 +23,16 @@ from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Vocabulary
 from rltuner.sources import melodies_of
-from rltuner.study.folder import FORMAT, HUMAN_CATCH, KEY, PLAN, RANDOM_CATCH, SOUND_CHECK, STIMULI, read_study
+from rltuner.study.folder import (
+    FORMAT,
+    HUMAN_CATCH,
+    KEY,
+    PLAN,
+    RANDOM_CATCH,
+    SOUND_CHECK,
+    STIMULI,
+    read_study,
+)
 from rltuner.study.plan import Plan, plan_toml
 
 SUFFIX = ".flac"
@@ -73,7 +82,8 @@ def new_study(
     spare = _clips(HUMAN_CATCH, "human", design.catch + 1, events, design.seed + len(sources), heard)
     human, sound = spare[:-1], [replace(spare[-1], source=SOUND_CHECK)]
     noise = [
-        Clip(RANDOM_CATCH, Melodies(row[None]), _name()) for row in _random_notes(design.catch, events, design.seed)
+        Clip(RANDOM_CATCH, Melodies(row[None]), _name())
+        for row in _random_notes(design.catch, events, design.seed)
     ]
     identical = [clips[design.sources[k % len(sources)]][-1] for k in range(design.catch)]
     every = [clip for found in clips.values() for clip in found] + human + noise + sound

@@ -26,6 +26,7 @@ from rltuner.study.schedule import Trial
 
 VERSION = 1
 SOUND, ABOUT, TRIALS, DONE = "sound", "about", "trials", "done"  # where a session is
+Rows = Sequence[Mapping[str, Any]]
 ATTEMPTS = 50  # at drawing a listener's number, where several servers share a database
 
 _tables = sa.MetaData()
@@ -33,7 +34,7 @@ _meta = sa.Table(
     "meta",
     _tables,
     sa.Column("name", sa.String(40), primary_key=True),
-    sa.Column("value", sa.String(200), nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
 )
 _sessions = sa.Table(
     "sessions",
@@ -111,7 +112,10 @@ class Store:
         self._engine.dispose()
 
     def start(
-        self, token_hash: str, recruiting_hash: str | None, deal: Callable[[int], Sequence[tuple[Trial, str, str]]]
+        self,
+        token_hash: str,
+        recruiting_hash: str | None,
+        deal: Callable[[int], Sequence[tuple[Trial, str, str]]],
     ) -> int:
         """A new session; its number. `deal` gives the trials of a number, each with the paths of its clips."""
         for _ in range(ATTEMPTS):
@@ -235,14 +239,20 @@ class Store:
             )
             return [dict(row) for row in sessions], [dict(row) for row in answered.mappings().all()]
 
-    def write_all(
-        self, sessions: Sequence[Mapping[str, Any]], trials: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]]
-    ) -> None:
-        """Writes many rows at once, for simulated listeners."""
+    def replace(self, note: str, sessions: Rows, trials: Rows, answers: Rows) -> None:
+        """Puts simulated listeners in the place of those that are there. `note` says how they were made."""
         with self._engine.begin() as connection:
+            for table in (_answers, _trials, _sessions):
+                connection.execute(table.delete())
+            connection.execute(_meta.delete().where(_meta.c.name == "note"))
+            connection.execute(_meta.insert().values(name="note", value=note))
             for table, rows in ((_sessions, sessions), (_trials, trials), (_answers, answers)):
-                if rows:
-                    connection.execute(table.insert(), [dict(row) for row in rows])
+                connection.execute(table.insert(), [dict(row) for row in rows])
+
+    def note(self) -> str:
+        """How simulated listeners were made, "" for people."""
+        with self._engine.connect() as connection:
+            return connection.scalar(sa.select(_meta.c.value).where(_meta.c.name == "note")) or ""
 
 
 def _unanswered(number: int) -> sa.Select[Any]:
@@ -305,7 +315,9 @@ def _check_meta(connection: Connection, shown: str, digest: str, kind: str, crea
         connection.execute(_meta.insert(), [{"name": name, "value": value} for name, value in rows.items()])
         return
     if "meta" not in names:
-        raise InputError(f"{shown}: not a database of a study (it has the tables {', '.join(sorted(names)[:4])})")
+        raise InputError(
+            f"{shown}: not a database of a study (it has the tables {', '.join(sorted(names)[:4])})"
+        )
     found = {str(row.name): str(row.value) for row in connection.execute(sa.select(_meta))}
     if found.get("version") != str(VERSION):
         raise InputError(
