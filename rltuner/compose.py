@@ -5,7 +5,7 @@ A primer is what the network hears before the melody, from the zero state (the m
 * ``none``: nothing, so that the first input is the zero vector;
 * ``random_note``: one event, uniform over all classes (the RL Tuner paper's);
 * ``human``: the first bar of a test tune in the policy's metre, drawn at random;
-* a MIDI file: its melody.
+* a MIDI, ABC or MusicXML file of one melody, at the pitch it is written in.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from rltuner.console import say
 from rltuner.errors import InputError
-from rltuner.melody import Melodies
+from rltuner.melody import Melodies, Vocabulary
 
 if TYPE_CHECKING:
     from rltuner.policy import Policy
 
+PRIMERS = ("none", "random_note", "human")
 BATCH = 4096  # melodies composed at a time: large enough to be fast, small enough for any memory
 
 
@@ -33,6 +35,7 @@ def compose(
     primer: str | os.PathLike[str] | Tensor = "random_note",
     seed: int | None = None,
     temperature: float = 1.0,
+    top_p: float = 1.0,
     generator: torch.Generator | None = None,
     epsilon: float = 0.0,
 ) -> Melodies:
@@ -45,13 +48,14 @@ def compose(
       primer: see above; or the contexts themselves, int64 [count, P].
       seed: makes the result repeatable; None draws a new one.
       temperature: log pi is divided by it; below 1 the likelier events get likelier, 0 takes the likeliest.
+      top_p: sample from the fewest of the likeliest events that have this probability together (see `sample`).
       generator: instead of a seed, a generator that goes on (on the CPU).
       epsilon: share of events drawn uniformly instead of from the policy.
 
     Returns:
       Melodies [count, length] with their contexts, on the CPU.
 
-    Raises InputError for a count, length or temperature out of range, or a primer that cannot be used.
+    Raises InputError for a count, length, temperature or top_p out of range, or a primer that cannot be used.
     """
     if count < 0 or length < 1:
         raise InputError(
@@ -59,12 +63,16 @@ def compose(
         )
     if not 0 <= temperature < float("inf"):
         raise InputError(f"compose: temperature={temperature} must be 0 or a positive number")
+    if not 0 < top_p <= 1:
+        raise InputError(f"compose: top_p={top_p} must lie in (0, 1]")
     if generator is None:
         generator = torch.Generator()
         generator.manual_seed(seed if seed is not None else generator.seed())
     contexts = primer_contexts(policy, primer, count, generator)
     parts = [
-        _compose_batch(policy, contexts[first : first + BATCH], length, temperature, epsilon, generator)
+        _compose_batch(
+            policy, contexts[first : first + BATCH], length, temperature, top_p, epsilon, generator
+        )
         for first in range(0, count, BATCH)
     ]
     events = torch.cat(parts) if parts else torch.empty((0, length), dtype=torch.int64)
@@ -92,8 +100,32 @@ def primer_contexts(
             raise InputError(f"primer human: no test tune is in {policy.meter}; use another primer")
         return bars[torch.randint(len(bars), (count,), generator=generator)]
     if not os.path.exists(name):
-        raise InputError(f"primer {name!r}: neither none, random_note or human, nor a MIDI file that exists")
-    return Melodies.from_midi(name, policy.vocabulary).events.expand(count, -1)
+        raise InputError(
+            f"primer {name!r}: neither none, random_note or human, nor a MIDI, ABC or MusicXML file that exists"
+        )
+    return read_primer(name, policy.vocabulary).expand(count, -1)
+
+
+def read_primer(file: str, vocabulary: Vocabulary) -> Tensor:
+    """The events of the one melody in a file, int64 [1, P]. ABC and MusicXML are read in whole bars, their pickup and
+    repeats as in `songs`; MIDI ends with its last note.
+
+    Raises InputError, naming the file, where it is broken, polyphonic, silent, or out of the vocabulary's range.
+    """
+    from rltuner.songs import ANY_PITCH, FORMATS, read_song
+
+    if FORMATS.get(os.path.splitext(file)[1].lower(), "midi") == "midi":
+        return Melodies.from_midi(file, vocabulary).events
+    song = read_song(file, ANY_PITCH)
+    for remark in song.remarks:
+        say(f"{file}: {remark}")
+    melody = song.melody
+    for pitch in melody.pitch[melody.is_onset].tolist():
+        try:
+            vocabulary.class_of(pitch)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
+    return melody.events - vocabulary.min_pitch * melody.is_onset
 
 
 @torch.inference_mode()
@@ -102,6 +134,7 @@ def _compose_batch(
     context: Tensor,
     length: int,
     temperature: float,
+    top_p: float,
     epsilon: float,
     generator: torch.Generator,
 ) -> Tensor:
@@ -115,7 +148,7 @@ def _compose_batch(
         log_policy, state = policy.step(heard[:, position], state)
     events = torch.empty((batch, length), dtype=torch.int64)
     for t in range(length):
-        chosen = sample(log_policy.cpu(), temperature, generator)
+        chosen = sample(log_policy.cpu(), temperature, generator, top_p)
         if epsilon:
             random = torch.randint(policy.vocabulary.size, (batch,), generator=generator)
             chosen = torch.where(torch.rand(batch, generator=generator) < epsilon, random, chosen)
@@ -125,13 +158,25 @@ def _compose_batch(
     return events
 
 
-def sample(log_probabilities: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+def sample(
+    log_probabilities: Tensor, temperature: float, generator: torch.Generator, top_p: float = 1.0
+) -> Tensor:
     """One class of each row, int64 [B], from softmax(log_probabilities / temperature) [B, V]; 0 takes the likeliest.
+
+    With top_p < 1 only from the nucleus: the fewest of the likeliest classes whose probabilities sum to at least top_p
+    (Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020). Of equally likely classes the first count
+    as the likelier.
 
     The exponential race: argmax of p_i / E_i with E_i ~ Exp(1) is i with probability p_i.
     """
     if temperature == 0:
         return log_probabilities.argmax(dim=1)
     probabilities = (log_probabilities / temperature).softmax(dim=1)
+    if top_p < 1:
+        ordered, classes = probabilities.sort(dim=1, descending=True, stable=True)
+        likelier = ordered.cumsum(dim=1) - ordered  # what the classes before each have together
+        probabilities = torch.zeros_like(probabilities).scatter_(
+            1, classes, torch.where(likelier < top_p, ordered, 0.0)
+        )
     race = torch.empty_like(probabilities).exponential_(generator=generator)
     return (probabilities / race).argmax(dim=1)

@@ -6,35 +6,32 @@ Nothing heavy is imported here, so that `rltuner --help` answers at once. Values
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_type_hints
+from typing import Literal
 
 import tyro
 
+from rltuner.config_checks import DEFAULT_C, check, tidy
+from rltuner.config_generate import GenerateConfig
 from rltuner.errors import InputError
 
 Algorithm = Literal["q", "psi", "g"]
 PresetName = Literal["quick", "best", "paper"]
-DEFAULT_C = 0.8  # docs/algorithms.md says why
 
-
-def check(where: str, name: str, value: float, low: float, high: float = math.inf) -> None:
-    """InputError unless value is a finite number and low <= value <= high."""
-    if not low <= value <= high or not math.isfinite(value):
-        bounds = f"a finite number, at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
-        raise InputError(f"{where}: {name} = {value!r} must be {bounds}")
-
-
-def tidy(config: object) -> None:
-    """Turns text into paths where a field is a path; InputError where a whole number is something else."""
-    for name, kind in get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        if kind in (Path, Path | None) and isinstance(value, str):
-            object.__setattr__(config, name, Path(value))
-        if kind is int and type(value) is not int:
-            raise InputError(f"{name} = {value!r} must be a whole number")
+__all__ = [
+    "DEFAULT_C",
+    "PRESETS",
+    "Algorithm",
+    "EvaluateConfig",
+    "FinetuneConfig",
+    "GenerateConfig",
+    "PresetName",
+    "PretrainConfig",
+    "check",
+    "preset",
+    "tidy",
+]
 
 
 @dataclass(frozen=True)
@@ -190,56 +187,6 @@ class FinetuneConfig:
         check(where, "c", self.c, 1e-6)
         check(where, "temperature", self.temperature, 1e-6)
         check(where, "clip", self.clip, 0)
-
-
-@dataclass(frozen=True)
-class GenerateConfig:
-    """Write melodies as MIDI files."""
-
-    source: tyro.conf.Positional[str]
-    """A shipped checkpoint's name, a checkpoint folder or a run folder."""
-    out: Path = Path("samples")
-    """Folder to write to; it must not hold MIDI files yet."""
-    count: int = 20
-    """Number of melodies."""
-    length: int = 32
-    """Events (sixteenths) a melody."""
-    bars: int | None = None
-    """Length in bars of the policy's metre, instead of --length."""
-    primer: str = "random_note"
-    """What the network hears first: none, random_note, human, or a MIDI file. Not part of the output."""
-    qpm: float = 100.0
-    """Tempo in quarter notes a minute."""
-    temperature: float = 1.0
-    """Below 1 the likelier events get likelier, above 1 less so; 0 takes the likeliest."""
-    smc: int = 0
-    """Steer by the rules without training: the particles of each melody's particle system; 0 does not steer."""
-    rules: str = "magenta"
-    """Rule book to steer by: a shipped name, a .toml file, or a Python rule file (which is run)."""
-    c: float = DEFAULT_C
-    """While steering, the rules' reward is divided by c: the lower, the more the rules count."""
-    seed: int = 0
-    """The same seed gives the same files."""
-    threads: int = 2
-    """CPU threads for torch."""
-    device: str = "cpu"
-    """Torch device: cpu, cuda, cuda:1, mps."""
-
-    def __post_init__(self) -> None:
-        where = "generate"
-        tidy(self)
-        for name in ("count", "length", "threads"):
-            check(where, name, getattr(self, name), 1)
-        if self.bars is not None:
-            check(where, "bars", self.bars, 1)
-        check(where, "qpm", self.qpm, 4, 1000)
-        check(where, "temperature", self.temperature, 0)
-        check(where, "smc", self.smc, 0)
-        check(where, "c", self.c, 1e-6)
-        if self.smc and self.temperature != 1:
-            raise InputError(
-                f"generate: temperature = {self.temperature:g} with --smc; particles are drawn at 1"
-            )
 
 
 @dataclass(frozen=True)

@@ -1,84 +1,182 @@
-"""Generating: a checkpoint's melodies as MIDI files, with a manifest that says how they came about."""
+"""Generating: a checkpoint's melodies as MIDI, audio, piano rolls and MusicXML, with a manifest of how they came about.
+
+Melodies are composed and judged in the policy's key. `--key` moves all notes of a batch by one interval when they are
+written: class c of the events is then the onset of a pitch that lies as much higher or lower, so nothing is out of range
+or folded, and every interval stays.
+"""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from rltuner import __version__
-from rltuner.compose import primer_contexts
+from rltuner.compose import PRIMERS, compose, primer_contexts, read_primer
 from rltuner.config import GenerateConfig
 from rltuner.console import progress_bar, say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
-from rltuner.melody import Melodies
+from rltuner.instruments import program_of
+from rltuner.key import Key
+from rltuner.manifest import manifest
+from rltuner.melody import NO_EVENT, STEPS_PER_QUARTER, Melodies, Vocabulary
+from rltuner.midi import write_midi
+from rltuner.output_folder import filled_folder
 from rltuner.policy import Policy, load, note_rnn_of
 from rltuner.rules import load_rulebook
+from rltuner.rules.book import RuleBook
 from rltuner.smc import steer
-from rltuner.storage import CONFIG, find_checkpoint, write_atomically
+
+UNTUNED_KEY = "C major"  # a Note RNN's tunes are transposed to have no sharps or flats
+BEST_OF_AT_A_TIME = 4096  # candidates that are composed and scored at once
 
 
 def generate(config: GenerateConfig) -> list[Path]:
-    """Writes melody-0001.mid and so on, and manifest.json; returns the MIDI files.
+    """Writes melody-0001.mid and so on, what else is asked for, and manifest.json; returns the MIDI files.
 
-    Raises InputError for a source or primer that cannot be used, or a folder that holds MIDI files already.
+    Raises InputError for a source, primer, key, instrument or rule book that cannot be used, a folder that holds files
+    already or cannot be written, and where audio's packages are missing. Nothing is left behind then.
     """
     torch.set_num_threads(config.threads)
-    policy = load(config.source).to(usable_device(config.device))
+    program = program_of(config.instrument)
+    if config.audio:
+        from rltuner.audio import check_installed
+
+        check_installed()
+    with filled_folder(config.out) as folder:
+        policy = load(config.source).to(usable_device(config.device))
+        key = key_of(policy)
+        sounding = key if config.key is None else Key.parse(config.key)
+        shift = shift_to(sounding, key, config.source)
+        book = load_rulebook(config.rules) if config.rules is not None else None
+        melodies = composed(policy, config, shift, book)
+        moved = as_written(melodies, shift, config.keep_primer)
+        names = write(moved, folder, config, program, sounding)
+        content = manifest(config, melodies, key, sounding, shift, program, book, names)
+        (folder / "manifest.json").write_bytes(content)
+    kinds = [kind for kind in ("audio", "png", "musicxml") if kind in names[0]]
+    also = f" ({', '.join(kinds)} of each)" if kinds else ""
+    say(f"{config.out}: {len(names)} MIDI files{also} and manifest.json")
+    return [config.out / name["file"] for name in names]
+
+
+def composed(policy: Policy, config: GenerateConfig, shift: int, book: RuleBook | None) -> Melodies:
+    """The melodies in the policy's key, with their contexts."""
     length = config.length if config.bars is None else config.bars * policy.meter.steps_per_bar
-    melodies = (
-        steered(policy, config, length)
-        if config.smc
-        else policy.compose(
-            config.count, length, primer=config.primer, seed=config.seed, temperature=config.temperature
-        )
-    )
-    make_folder(config.out)
-    digits = max(4, len(str(config.count)))
-    files = [config.out / f"melody-{number:0{digits}}.mid" for number in range(1, config.count + 1)]
-    with progress_bar("writing", len(files)) as advance:
-        for index, file in enumerate(files):
-            melodies.to_midi(file, index, config.qpm)
-            advance(1, None)
-    checkpoint = json.loads((find_checkpoint(config.source) / CONFIG).read_text(encoding="utf-8"))
-    manifest = {
-        "rltuner": __version__,
-        "source": config.source,
-        "model_sha256": checkpoint["model_sha256"],
-        "length": length,
-        "primer": config.primer,
-        "qpm": config.qpm,
-        "temperature": config.temperature,
-        "smc": {"particles": config.smc, "rules": config.rules, "c": config.c} if config.smc else None,
-        "seed": config.seed,
-        "melodies": [
-            {"file": file.name, "primer_events": context, "events": events}
-            for file, context, events in zip(
-                files, melodies.context.tolist(), melodies.events.tolist(), strict=True
-            )
-        ],
-    }
-    write_atomically(config.out / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
-    say(f"{config.out}: {len(files)} MIDI files and manifest.json")
-    return files
-
-
-def steered(policy: Policy, config: GenerateConfig, length: int) -> Melodies:
-    """One melody of each of `count` particle systems with primers of their own."""
-    book = load_rulebook(config.rules)
+    temperature = 0.0 if config.greedy else config.temperature
     generator = torch.Generator().manual_seed(config.seed)
-    contexts = primer_contexts(policy, config.primer, config.count, generator)
-    systems = steer(policy, note_rnn_of(policy), book, config.c, contexts, length, config.smc, generator)
-    return systems.draw(generator)
+    contexts = _contexts(policy, config, shift, generator)
+    if config.smc:
+        steering = book if book is not None else load_rulebook("magenta")
+        note_rnn = note_rnn_of(policy)
+        systems = steer(policy, note_rnn, steering, config.c, contexts, length, config.smc, generator)
+        return systems.draw(generator)
+    parts = []
+    for primers in contexts.split(max(1, BEST_OF_AT_A_TIME // config.best_of)):
+        candidates = compose(
+            policy,
+            len(primers) * config.best_of,
+            length,
+            primer=primers.repeat_interleave(config.best_of, dim=0),
+            temperature=temperature,
+            top_p=config.top_p,
+            generator=generator,
+        )
+        parts.append(
+            candidates if book is None or config.best_of == 1 else best_of(candidates, book, config.best_of)
+        )
+    return Melodies.concatenate(parts)
 
 
-def make_folder(folder: Path) -> None:
-    """Makes the folder; InputError where it cannot be made or holds MIDI files already."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
-    if any(folder.glob("*.mid")):
-        raise InputError(f"{folder}: holds MIDI files already; give another --out")
+def _contexts(policy: Policy, config: GenerateConfig, shift: int, generator: torch.Generator) -> Tensor:
+    """What is heard before each melody. A file's melody is in the key of the output: it is moved to the policy's."""
+    if config.primer in PRIMERS or not Path(config.primer).exists():
+        return primer_contexts(policy, config.primer, config.count, generator)
+    return read_primer(config.primer, _moved(policy.vocabulary, shift)).expand(config.count, -1)
+
+
+def best_of(candidates: Melodies, book: RuleBook, k: int) -> Melodies:
+    """Of every k candidates in a row the one with the largest total reward, the first of equals: [B / k, T]."""
+    totals = book.score(candidates)["total"].sum(dim=1).view(-1, k)
+    return candidates[totals.argmax(dim=1) + k * torch.arange(len(totals))]
+
+
+def key_of(policy: Policy) -> Key:
+    """The key that a policy was tuned for, that of its rule book; C major for what was not tuned."""
+    record = policy.card.get("rules")
+    name = record.get("key") if isinstance(record, dict) else None
+    return Key.parse(name if isinstance(name, str) else UNTUNED_KEY)
+
+
+def shift_to(wanted: Key, own: Key, source: str) -> int:
+    """Semitones, -5 to 6, that bring the own key's tonic to the wanted one's. InputError for another mode."""
+    if {*wanted.degrees} != {*own.degrees}:
+        raise InputError(
+            f"key {wanted}: {source} composes in {own}, and --key moves the tonic, not the mode; tune a policy for it, "
+            f"with a rule book whose key is {str(wanted)!r}"
+        )
+    return (wanted.tonic - own.tonic + 5) % 12 - 5
+
+
+def as_written(melodies: Melodies, shift: int, keep_primer: bool) -> Melodies:
+    """The melodies as their files hold them: moved, with the primer before them where it is kept.
+
+    What is kept ends on a bar line, where the melody begins; silence before it fills up its first bar.
+    """
+    events = melodies.events
+    if keep_primer:
+        primer = melodies.context
+        bar = melodies.meter.steps_per_bar
+        silence = torch.full((len(melodies), -primer.shape[1] % bar), NO_EVENT)
+        events = torch.cat([silence, primer, events], dim=1)
+    return Melodies(events, None, None, _moved(melodies.vocabulary, shift), melodies.meter)
+
+
+def _moved(vocabulary: Vocabulary, shift: int) -> Vocabulary:
+    return Vocabulary(vocabulary.min_pitch + shift, vocabulary.max_pitch + shift)
+
+
+def write(
+    melodies: Melodies, folder: Path, config: GenerateConfig, program: int, key: Key
+) -> list[dict[str, str]]:
+    """Writes all files but the manifest; the names of each melody's files, by kind."""
+    count, digits = len(melodies), max(4, len(str(len(melodies))))
+    stems = [f"melody-{number:0{digits}}" for number in range(1, count + 1)]
+    names = [{"file": f"{stem}.mid"} for stem in stems]
+    with progress_bar("writing", count) as advance:
+        for index, stem in enumerate(stems):
+            write_midi(melodies.notes(index), folder / f"{stem}.mid", config.qpm, melodies.meter, program)
+            advance(1, None)
+    if config.audio:
+        from rltuner.audio import render
+        from rltuner.synthesis import RELEASE
+
+        seconds = melodies.events.shape[1] / STEPS_PER_QUARTER * 60 / config.qpm + RELEASE
+        jobs = [(folder / f"{stem}.mid", folder / f"{stem}.{config.audio_format}") for stem in stems]
+        with progress_bar("rendering", count) as advance:
+            render(jobs, seconds=seconds, advance=advance)
+        for name, (_, audio) in zip(names, jobs, strict=True):
+            name["audio"] = audio.name
+    if config.png:
+        from rltuner.eval.plots import plot_piano_roll
+
+        with progress_bar("drawing", count) as advance:
+            for index, stem in enumerate(stems):
+                title = f"{config.source}, melody {index + 1}: {key}, {config.qpm:g} quarters a minute"
+                (folder / f"{stem}.png").write_bytes(plot_piano_roll(melodies, index, title, key.sharps))
+                names[index]["png"] = f"{stem}.png"
+                advance(1, None)
+    if config.musicxml:
+        from rltuner.musicxml import musicxml
+
+        with progress_bar("MusicXML", count) as advance:
+            for index, stem in enumerate(stems):
+                title = f"melody {index + 1}"
+                content = musicxml(
+                    melodies, index, qpm=config.qpm, sharps=key.sharps, program=program, title=title
+                )
+                (folder / f"{stem}.musicxml").write_bytes(content)
+                names[index]["musicxml"] = f"{stem}.musicxml"
+                advance(1, None)
+    return names

@@ -33,6 +33,17 @@ MODES: dict[str, tuple[int, ...]] = {
     **_CHURCH_MODES,
     **{f"hypo{name}": steps for name, steps in _CHURCH_MODES.items() if name != "ionian"},
 }
+# Sharps of each mode's signature, less those of the major key on its tonic; the usual first.
+_BRIGHTNESS = {
+    "ionian": 0,
+    "aeolian": -3,
+    "dorian": -2,
+    "mixolydian": -1,
+    "lydian": 1,
+    "phrygian": -4,
+    "locrian": -5,
+}
+_FIFTHS = "FCGDAEB"
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 LOWEST_TONIC = 55  # the tonic's MIDI pitch lies in 55 to 66, so that C is middle C
 
@@ -79,8 +90,38 @@ class Key:
         """MIDI pitch of the tonic on which a melody starts and ends, in 55 to 66 (C: 60)."""
         return LOWEST_TONIC + (self.tonic - LOWEST_TONIC) % 12
 
+    @property
+    def sharps(self) -> int:
+        """Of the key signature, -7 to 7; flats are negative. A minor has none, D dorian neither.
+
+        A scale that is no church mode has the signature of the church mode on its tonic that shares most notes with it.
+        """
+        modes = [_CHURCH_MODES[name] for name in _BRIGHTNESS]
+        nearest = max(modes, key=lambda mode: len({*mode} & {*self.degrees}))  # the first of equals
+        word = self.name.split()[0]
+        fifths = _FIFTHS.index(word[0]) - 1 + 7 * (word.count("#") - word[1:].count("b") - word.count("-"))
+        sharps = fifths + list(_BRIGHTNESS.values())[modes.index(nearest)]
+        return sharps if abs(sharps) <= 7 else sharps - (12 if sharps > 0 else -12)
+
     def __str__(self) -> str:
         return self.name
+
+
+def spelled(pitch: int, sharps: int) -> tuple[str, int, int]:
+    """A MIDI pitch as it is written under a key signature: letter, alteration in semitones, octave (60 is C, 0, 4).
+
+    Notes outside the signature's major scale are raised or lowered as is usual there: in C major C#, Eb, F#, G#, Bb.
+    """
+    first = sharps - 3  # twelve neighbours on the line of fifths name the twelve pitch classes; C is at 0
+    fifths = next(place for place in range(first, first + 12) if 7 * place % 12 == pitch % 12)
+    alteration, letter = divmod(fifths + 1, 7)
+    return _FIFTHS[letter], alteration, (pitch - alteration) // 12 - 1
+
+
+def pitch_name(pitch: int, sharps: int = 0) -> str:
+    """A MIDI pitch as `spelled`, for people: 60 is "C4", 61 "C#4", 63 "Eb4"."""
+    letter, alteration, octave = spelled(pitch, sharps)
+    return f"{letter}{'#' * alteration}{'b' * -alteration}{octave}"
 
 
 def _custom_degrees(text: str, numbers: str) -> tuple[int, ...]:

@@ -103,11 +103,12 @@ class Policy(nn.Module):
         primer: str | os.PathLike[str] | Tensor = "random_note",
         seed: int | None = None,
         temperature: float = 1.0,
+        top_p: float = 1.0,
     ) -> Melodies:
         """Melodies of `length` events, by one ancestral pass of the network; see `compose.compose`."""
         from rltuner.compose import compose
 
-        return compose(self, count, length, primer=primer, seed=seed, temperature=temperature)
+        return compose(self, count, length, primer=primer, seed=seed, temperature=temperature, top_p=top_p)
 
     @torch.no_grad()
     def log_prob(self, melodies: Melodies) -> Tensor:
