@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tyro
 
-from rltuner.config import check, tidy
+from rltuner.config_checks import check, tidy
 from rltuner.errors import InputError
 
 Command = Callable[[], object]

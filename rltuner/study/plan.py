@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from rltuner.config import check
+from rltuner.config_checks import check
 from rltuner.errors import InputError
 
 FORMAT = 1
@@ -156,7 +156,7 @@ class Plan:
         check("exclusions", "least_share", rule.least_share, 0, 1)
         if not self.questions:
             raise InputError("questions: ask at least one")
-        names = [question.id for question in (*self.questions, *self.listener_questions)]
+        names = [question.id for question in self.questions] + [asked.id for asked in self.listener_questions]
         for name in names:
             if not IDENTIFIER.fullmatch(name) or name in RESERVED or names.count(name) > 1:
                 raise InputError(
@@ -252,6 +252,8 @@ def plan_toml(plan: Plan) -> str:
         "# What [design] says of sources, items, catch, seconds and qpm is what the clips were made for.",
         f"format = {FORMAT}",
     ]
+    if not plan.listener_questions:
+        lines.append("listener_questions = []")
     for name in ("design", "exclusions", "texts"):
         lines += ["", f"[{name}]", *_fields(getattr(plan, name))]
     for name in ("questions", "listener_questions"):
