@@ -12,6 +12,7 @@ import uvicorn
 from rltuner.console import output_console, say
 from rltuner.errors import InputError
 from rltuner.study.folder import ANSWERS, freeze, frozen_at, only_server, read_study
+from rltuner.study.guard import Limits
 from rltuner.study.server import create_app
 from rltuner.study.store import open_store, sqlite_address
 
@@ -26,6 +27,7 @@ def serve(
     *,
     preview: bool = False,
     freeze_only: bool = False,
+    limits: Limits | None = None,
 ) -> None:
     """Serves a study until Ctrl-C or SIGTERM.
 
@@ -35,6 +37,7 @@ def serve(
       database: SQLAlchemy address; None takes answers.sqlite in the folder.
       preview: freeze nothing and keep no answers.
       freeze_only: freeze the study, print its hash, and serve nothing.
+      limits: on the rate of requests; the defaults suit a class behind one address.
 
     Raises InputError where the study is broken or changed, its database does not fit, the port is taken, or another
     server serves it.
@@ -68,7 +71,7 @@ def serve(
         )
         # No access log: it would hold addresses and recruiting ids. Proxy headers count from this machine only.
         config = uvicorn.Config(
-            create_app(study, store, preview=preview),
+            create_app(study, store, limits=limits, preview=preview),
             log_level="warning",
             access_log=False,
             server_header=False,

@@ -227,7 +227,7 @@ def _static(name: str, kind: str) -> Any:
     content = resources.files("rltuner.study").joinpath("pages", name).read_bytes()
 
     def serve() -> Response:
-        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
+        return Response(content, media_type=kind, headers={"cache-control": "max-age=3600"})
 
     return serve
 

@@ -30,7 +30,7 @@ def test_every_reply_carries_the_protective_headers(browser: Browser) -> None:
     for reply in replies:
         for name, value in HEADERS.items():
             static = reply.request.url.path.startswith("/study.")
-            assert reply.headers[name] == ("no-cache" if static and name == "cache-control" else value)
+            assert reply.headers[name] == ("max-age=3600" if static and name == "cache-control" else value)
         assert "server" not in reply.headers
     policy = HEADERS["content-security-policy"]
     assert "default-src 'none'" in policy
