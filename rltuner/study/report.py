@@ -73,7 +73,7 @@ def wins_plot(analysis: Analysis, finding: Finding) -> bytes:
     plt = pyplot()
     rows = _ordered(finding)
     names = [name for name, *_ in rows]
-    with plt.rc_context({"svg.hashsalt": "rltuner", "hatch.linewidth": 0.7}):
+    with plt.rc_context({"svg.hashsalt": "rltuner", "svg.fonttype": "none", "hatch.linewidth": 0.7}):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 0.55 * len(rows) + 1.9), layout="constrained")
         start = [0] * len(rows)
         styles = (("won", "black", ""), ("tied", "white", "////"), ("lost", "0.8", ""))
@@ -91,7 +91,7 @@ def wins_plot(analysis: Analysis, finding: Finding) -> bytes:
             )
             start = [a + b for a, b in zip(start, widths, strict=True)]
         left.set(xlabel="trials", title="Trials of each source")
-        left.legend(ncols=3, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=9)
+        left.legend(ncols=3, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), fontsize=9)
         for place, (_, value, low, high) in enumerate(rows):
             if not math.isnan(low):
                 right.plot([low, high], [place, place], color="black", linewidth=1.6)

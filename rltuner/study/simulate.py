@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rltuner.console import progress_bar
 from rltuner.study.analysis import MIDDLE, Analysis, analyse
 from rltuner.study.folder import HUMAN_CATCH, RANDOM_CATCH, Study
 from rltuner.study.schedule import Trial, trials_of
@@ -99,9 +100,11 @@ def rows_as_read(
 def power(study: Study, simulated: Simulated, studies: int) -> dict[tuple[str, str], float]:
     """Share of simulated studies in which the sign test of a contrast is significant at 5 % after Holm's correction."""
     found = dict.fromkeys(study.plan.contrasts, 0)
-    for number in range(studies):
-        for contrast in analysis_of(study, simulated, number, replicates=0).findings[0].contrasts:
-            found[contrast.sources] += contrast.sign_p_holm < 0.05
+    with progress_bar("simulating", studies) as advance:
+        for number in range(studies):
+            for contrast in analysis_of(study, simulated, number, replicates=0).findings[0].contrasts:
+                found[contrast.sources] += contrast.sign_p_holm < 0.05
+            advance(1, None)
     return {contrast: count / studies for contrast, count in found.items()}
 
 
