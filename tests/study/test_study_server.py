@@ -13,6 +13,7 @@ from small_study import ABOUT, SECONDS, answer, begin, make_study, paths_in, sma
 from starlette.testclient import TestClient
 
 from rltuner.study.folder import Study
+from rltuner.study.guard import recruiting_hash
 from rltuner.study.plan import Question, Texts
 from rltuner.study.schedule import trials_of
 from rltuner.study.server import create_app
@@ -133,7 +134,8 @@ def test_an_id_of_a_recruiting_site_is_kept_as_a_keyed_hash_only(
     hashes = [session["recruiting_hash"] for session in store.rows()[0]]
     assert hashes[0] == hashes[1] != hashes[2]
     other = make_study(tmp_path / "other")
-    assert other.secret != study.secret  # so the same id has another hash there
+    assert recruiting_hash(study.secret, "WORKER-A1B2C3") == hashes[0]
+    assert recruiting_hash(other.secret, "WORKER-A1B2C3") != hashes[0]  # nobody links two studies
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("answers.sqlite*"))
     assert hashes[0].encode() in stored
     assert b"WORKER" not in stored
