@@ -44,8 +44,8 @@ _sessions = sa.Table(
     sa.Column("recruiting_hash", sa.String(64)),
     sa.Column("stage", sa.String(10), nullable=False),
     sa.Column("about", sa.Text),
-    sa.Column("consented_at", sa.Float, nullable=False),
-    sa.Column("finished_at", sa.Float),
+    sa.Column("consented_at", sa.Double, nullable=False),
+    sa.Column("finished_at", sa.Double),
 )
 _trials = sa.Table(
     "trials",
@@ -56,7 +56,7 @@ _trials = sa.Table(
     sa.Column("clip_b", sa.String(80), nullable=False),
     sa.Column("path_a", sa.String(40), nullable=False),
     sa.Column("path_b", sa.String(40), nullable=False),
-    sa.Column("shown_at", sa.Float),
+    sa.Column("shown_at", sa.Double),
 )
 _answers = sa.Table(
     "answers",
@@ -66,7 +66,7 @@ _answers = sa.Table(
     sa.Column("answers", sa.Text, nullable=False),
     sa.Column("plays_a", sa.Integer, nullable=False),
     sa.Column("plays_b", sa.Integer, nullable=False),
-    sa.Column("answered_at", sa.Float, nullable=False),
+    sa.Column("answered_at", sa.Double, nullable=False),
     sa.ForeignKeyConstraint(["session", "position"], ["trials.session", "trials.position"]),
 )
 

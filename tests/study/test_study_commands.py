@@ -64,9 +64,9 @@ def pilot(study: Study, tmp_path: Path) -> Path:
     return tmp_path / "pilot"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def served(monkeypatch: pytest.MonkeyPatch) -> list[FastAPI]:
-    """The applications that `serve` would have served; it returns at once."""
+    """The applications that `serve` would have served; it returns at once, wrongly too."""
     apps: list[FastAPI] = []
 
     def run(server: uvicorn.Server, sockets: object = None) -> None:
