@@ -63,13 +63,15 @@ def run_simulate(
     studies: int,
     seed: int,
 ) -> None:
-    """Writes simulated listeners into a database of their own; with `studies` prints the power of so many studies.
+    """Writes simulated listeners into a new database of their own; with `studies` prints the power of so many studies.
 
     Raises InputError for a strength that is not SOURCE=NUMBER of a source of the study.
     """
     study = read_study(folder)
     simulated = Simulated(listeners, _strengths(study, strengths), ties, spread, careless, seed)
     file = folder / SIMULATED
+    for old in (file, *folder.glob(f"{SIMULATED}-*")):  # perhaps of the study before its texts were changed
+        old.unlink(missing_ok=True)
     store = open_store(sqlite_address(file), study.digest, simulated=True)
     try:
         store.replace(simulated.to_json(), *simulate(study, simulated))

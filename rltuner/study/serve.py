@@ -53,9 +53,9 @@ def serve(
                 _freeze(folder)
                 return
             address = database or sqlite_address(folder / ANSWERS)
+        listening = stack.enter_context(_listen(host, port))  # first: what does not start leaves no database
         store = open_store(address, study.digest)
         stack.callback(store.close)
-        listening = stack.enter_context(_listen(host, port))
         if not preview:
             _freeze(folder)
         shown = f"[{host}]" if ":" in host else host

@@ -23,6 +23,7 @@ from rltuner.cli import main
 from rltuner.melody import Melodies
 from rltuner.study.folder import ANSWERS, FROZEN, KEY, PLAN, STIMULI, Study, only_server, read_study
 from rltuner.study.plan import Plan, read_plan
+from rltuner.study.stimuli import _clips
 from rltuner.study.store import open_store, sqlite_address
 
 
@@ -174,6 +175,7 @@ def test_a_port_in_use_is_named(pilot: Path, capsys: pytest.CaptureFixture[str])
     error = error_of(capsys)
     assert f"127.0.0.1:{port}: cannot listen there" in error
     assert not (pilot / FROZEN).exists()  # it has not started
+    assert not (pilot / ANSWERS).exists()
 
 
 def test_a_second_server_is_refused(pilot: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -323,6 +325,22 @@ def test_clips_are_alike_in_all_but_the_melody(tmp_path: Path, capsys: pytest.Ca
     assert not set(key["clips"]) & set(again["clips"])  # under other names
     events = [tuple(row) for row in key["events"].values()]
     assert len(set(events)) == len(events)
+
+
+def test_a_tune_is_heard_in_one_role_only() -> None:
+    """Of the 449 windows of 64 events most are one source's; catch trials and sound check get others."""
+    clips = _clips("human", "human", 430, 64, 0)
+    heard = {tuple(clip.melody.events[0].tolist()) for clip in clips}
+    spare = _clips("catch", "human", 5, 64, 1, heard)
+    assert not heard & {tuple(clip.melody.events[0].tolist()) for clip in spare}
+
+
+def test_listeners_are_simulated_anew_after_a_text_was_changed(pilot: Path) -> None:
+    assert run("simulate", pilot, "--listeners", 3) == 0
+    (pilot / PLAN).write_text((pilot / PLAN).read_text().replace("Listening to melodies", "Other"))
+    assert run("analyze", pilot, "--simulated") == 2
+    assert run("simulate", pilot, "--listeners", 2) == 0
+    assert run("analyze", pilot, "--simulated") == 0
 
 
 def test_a_study_takes_over_the_texts_and_rules_of_another(tmp_path: Path) -> None:
