@@ -85,42 +85,41 @@ def plot_piano_rolls(melodies: Melodies, file: Path, title: str) -> None:
     plt.close(figure)
 
 
-def plot_piano_roll(melodies: Melodies, index: int, title: str, sharps: int = 0) -> bytes:
+def plot_piano_roll(melodies: Melodies, index: int, title: str, sharps: int = 0, primer: int = 0) -> bytes:
     """One melody as a piano roll, a PNG: named pitches against bars and beats. The same melody gives the same bytes.
 
-    `sharps`, of the key signature, decides how pitches are spelled. A melody without notes is an empty roll.
+    `sharps`, of the key signature, decides how pitches are spelled; notes that begin before step `primer` are grey. A
+    melody without notes is an empty roll.
     """
     plt = pyplot()
     notes = melodies.notes(index)
-    length, meter = int(melodies.lengths[index]), melodies.meter
-    bars = max(1, -(-length // meter.steps_per_bar))
+    size, beat = melodies.meter.steps_per_bar, melodies.meter.steps_per_beat
+    bars = max(1, -(-int(melodies.lengths[index]) // size))
     low = min((pitch for pitch, _, _ in notes), default=60) - 2
     high = max((pitch for pitch, _, _ in notes), default=72) + 2
-    width = min(40.0, max(7.0, 1.6 * bars))
-    figure, axes = plt.subplots(figsize=(width, 1.4 + 0.17 * (high - low)), layout="constrained")
-    steps = range(bars * meter.steps_per_bar + 1)
-    for step in steps:
-        if step % meter.steps_per_bar == 0:
-            axes.axvline(step, color="0.35", linewidth=1.2, zorder=1)
-        elif step % meter.steps_per_bar % meter.steps_per_beat == 0:
-            axes.axvline(step, color="0.88", linewidth=0.8, zorder=0)
-    for pitch in range(low, high + 1):
-        if pitch % 12 in (1, 3, 6, 8, 10):  # black keys
-            axes.axhspan(pitch - 0.5, pitch + 0.5, color="0.95", linewidth=0, zorder=-1)
-    for pitch, start, end in notes:
-        axes.broken_barh(
-            [(start, end - start)],
-            (pitch - 0.42, 0.84),
-            facecolor="black",
-            edgecolor="white",
-            linewidth=0.8,
-            zorder=2,
-        )
+    # Inches; margins are set by hand, since matplotlib's automatic ones draw the picture twice.
+    across, up = min(38.0, max(6.0, 1.5 * bars)), 0.17 * (high - low + 1)
+    width, height = across + 0.8, up + 0.9
+    figure = plt.figure(figsize=(width, height))
+    axes = figure.add_axes((0.65 / width, 0.5 / height, across / width, up / height))
     named = range(low, high + 1)
+    black_keys = [pitch - 0.5 for pitch in named if pitch % 12 in (1, 3, 6, 8, 10)]
+    axes.barh(black_keys, bars * size, 1, align="edge", color="0.95", zorder=-1)
+    axes.vlines(range(0, bars * size, beat), low - 0.5, high + 0.5, color="0.88", linewidth=0.8, zorder=0)
+    axes.vlines(range(0, bars * size, size), low - 0.5, high + 0.5, color="0.35", linewidth=1.2, zorder=1)
+    axes.barh(
+        [pitch for pitch, _, _ in notes],
+        [end - start for _, start, end in notes],
+        0.84,
+        left=[start for _, start, _ in notes],
+        color=["0.55" if start < primer else "black" for _, start, _ in notes],
+        edgecolor="white",
+        linewidth=0.8,
+        zorder=2,
+    )
     axes.set_yticks(named, [pitch_name(pitch, sharps) for pitch in named], fontsize=7)
-    starts = range(0, bars * meter.steps_per_bar, meter.steps_per_bar)
-    axes.set_xticks(starts, [str(number) for number in range(1, bars + 1)], fontsize=8)
-    axes.set(xlim=(0, bars * meter.steps_per_bar), ylim=(low - 0.5, high + 0.5), xlabel="bar", ylabel="pitch")
+    axes.set_xticks(range(0, bars * size, size), [str(bar) for bar in range(1, bars + 1)], fontsize=8)
+    axes.set(xlim=(0, bars * size), ylim=(low - 0.5, high + 0.5), xlabel="bar", ylabel="pitch")
     axes.tick_params(length=0)
     axes.set_title(title, fontsize=10, loc="left")
     picture = io.BytesIO()

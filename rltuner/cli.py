@@ -145,7 +145,7 @@ def pretrain(config: configs.PretrainConfig) -> Command:
 
 
 def generate(config: configs.GenerateConfig) -> Command:
-    """Write melodies of a checkpoint as MIDI files."""
+    """Write melodies of a checkpoint as MIDI, audio, piano rolls and MusicXML."""
 
     def run() -> object:
         from rltuner.generate import generate

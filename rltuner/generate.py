@@ -14,18 +14,18 @@ from torch import Tensor
 
 from rltuner.compose import PRIMERS, compose, primer_contexts, read_primer
 from rltuner.config import GenerateConfig
-from rltuner.console import progress_bar, say
+from rltuner.console import say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.instruments import program_of
 from rltuner.key import Key
 from rltuner.manifest import manifest
-from rltuner.melody import NO_EVENT, STEPS_PER_QUARTER, Melodies, Vocabulary
-from rltuner.midi import write_midi
+from rltuner.melody import NO_EVENT, Melodies, Vocabulary
 from rltuner.output_folder import filled_folder
 from rltuner.policy import Policy, load, note_rnn_of
 from rltuner.rules import load_rulebook
 from rltuner.rules.book import RuleBook
+from rltuner.sample_files import write
 from rltuner.smc import steer
 
 UNTUNED_KEY = "C major"  # a Note RNN's tunes are transposed to have no sharps or flats
@@ -52,7 +52,8 @@ def generate(config: GenerateConfig) -> list[Path]:
         book = load_rulebook(config.rules) if config.rules is not None else None
         melodies = composed(policy, config, shift, book)
         moved = as_written(melodies, shift, config.keep_primer)
-        names = write(moved, folder, config, program, sounding)
+        primer = moved.events.shape[1] - melodies.events.shape[1]
+        names = write(moved, primer, folder, config, program, sounding)
         content = manifest(config, melodies, key, sounding, shift, program, book, names)
         (folder / "manifest.json").write_bytes(content)
     kinds = [kind for kind in ("audio", "png", "musicxml") if kind in names[0]]
@@ -135,48 +136,3 @@ def as_written(melodies: Melodies, shift: int, keep_primer: bool) -> Melodies:
 
 def _moved(vocabulary: Vocabulary, shift: int) -> Vocabulary:
     return Vocabulary(vocabulary.min_pitch + shift, vocabulary.max_pitch + shift)
-
-
-def write(
-    melodies: Melodies, folder: Path, config: GenerateConfig, program: int, key: Key
-) -> list[dict[str, str]]:
-    """Writes all files but the manifest; the names of each melody's files, by kind."""
-    count, digits = len(melodies), max(4, len(str(len(melodies))))
-    stems = [f"melody-{number:0{digits}}" for number in range(1, count + 1)]
-    names = [{"file": f"{stem}.mid"} for stem in stems]
-    with progress_bar("writing", count) as advance:
-        for index, stem in enumerate(stems):
-            write_midi(melodies.notes(index), folder / f"{stem}.mid", config.qpm, melodies.meter, program)
-            advance(1, None)
-    if config.audio:
-        from rltuner.audio import render
-        from rltuner.synthesis import RELEASE
-
-        seconds = melodies.events.shape[1] / STEPS_PER_QUARTER * 60 / config.qpm + RELEASE
-        jobs = [(folder / f"{stem}.mid", folder / f"{stem}.{config.audio_format}") for stem in stems]
-        with progress_bar("rendering", count) as advance:
-            render(jobs, seconds=seconds, advance=advance)
-        for name, (_, audio) in zip(names, jobs, strict=True):
-            name["audio"] = audio.name
-    if config.png:
-        from rltuner.eval.plots import plot_piano_roll
-
-        with progress_bar("drawing", count) as advance:
-            for index, stem in enumerate(stems):
-                title = f"{config.source}, melody {index + 1}: {key}, {config.qpm:g} quarters a minute"
-                (folder / f"{stem}.png").write_bytes(plot_piano_roll(melodies, index, title, key.sharps))
-                names[index]["png"] = f"{stem}.png"
-                advance(1, None)
-    if config.musicxml:
-        from rltuner.musicxml import musicxml
-
-        with progress_bar("MusicXML", count) as advance:
-            for index, stem in enumerate(stems):
-                title = f"melody {index + 1}"
-                content = musicxml(
-                    melodies, index, qpm=config.qpm, sharps=key.sharps, program=program, title=title
-                )
-                (folder / f"{stem}.musicxml").write_bytes(content)
-                names[index]["musicxml"] = f"{stem}.musicxml"
-                advance(1, None)
-    return names

@@ -186,7 +186,7 @@ def _in_turn(notes: Sequence[tuple[Fraction, Fraction, int, bool]], total: Fract
     """Sounds of (start, length, pitch, tied), sorted by start: gaps become rests, overlaps are cut."""
     sounds: list[Sound] = []
     now = Fraction(0)
-    ends = [*(note[0] for note in notes[1:]), total]
+    ends = [*(note[0] for note in notes[1:]), total] if notes else []
     for (start, length, pitch, tied), following in zip(notes, ends, strict=True):
         if start > now:
             sounds.append((start - now, REST, False))

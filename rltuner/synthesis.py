@@ -8,6 +8,7 @@ sentence}. Before the first request one answer tells that all is ready.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -96,13 +97,14 @@ def levelled(sound: Samples, lufs: float, meter: _Meter) -> Samples:
 
 
 def write(clip: NDArray[np.int16], audio: Path) -> None:
-    """Writes WAV or FLAC by the suffix: whole or not at all."""
+    """Writes WAV or FLAC by the suffix: whole or not at all. OSError where it cannot be written."""
     import soundfile
 
-    kind = audio.suffix[1:].upper()
+    content = io.BytesIO()  # libsndfile's own writing does not say why it fails
+    soundfile.write(content, clip, SAMPLE_RATE, subtype="PCM_16", format=audio.suffix[1:].upper())
     unfinished = unfinished_name(audio)
     try:
-        soundfile.write(unfinished, clip, SAMPLE_RATE, subtype="PCM_16", format=kind)
+        unfinished.write_bytes(content.getbuffer())
         os.replace(unfinished, audio)
     except BaseException:
         unfinished.unlink(missing_ok=True)

@@ -149,3 +149,12 @@ def test_what_is_no_midi_file_is_named(content: bytes, says: str, tmp_path: Path
     with pytest.raises(InputError, match=says):
         render([(tmp_path / "rubbish.mid", tmp_path / "rubbish.wav")])
     assert [file.name for file in tmp_path.iterdir()] == ["rubbish.mid"]
+
+
+def test_audio_that_cannot_be_written_says_why(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no/clip\.wav: cannot be written \(No such file or directory\)"):
+        render([(folder / "brief.mid", tmp_path / "no" / "clip.wav")])
+    with pytest.raises(InputError, match=r"clip\.mp3: audio is written as \.wav or \.flac"):
+        render([(folder / "brief.mid", tmp_path / "clip.mp3")])
+    with pytest.raises(InputError, match=r"none\.mid: no such file"):
+        render([(tmp_path / "none.mid", tmp_path / "clip.wav")])
