@@ -21,8 +21,10 @@ from rltuner import __version__
 from rltuner.atomic import write_atomically
 from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
-from rltuner.melody import Melodies, Vocabulary
+from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies, Vocabulary
+from rltuner.songs import ANY_PITCH
 from rltuner.sources import melodies_of
+from rltuner.storage import CONFIG, shipped_checkpoints
 from rltuner.study.folder import (
     FORMAT,
     HUMAN_CATCH,
@@ -135,7 +137,7 @@ def _clips(
 
     Raises InputError where it has fewer that can be used.
     """
-    melodies = melodies_of(source, count + count // 4 + 8, events, seed=seed)
+    melodies = _melodies(source, count + count // 4 + 8, events, seed)
     long_enough = melodies.lengths >= events
     usable = long_enough & melodies.is_onset[:, :events].any(dim=1)
     silent = int((long_enough & ~usable).sum())
@@ -153,6 +155,32 @@ def _clips(
         )
     cut = Melodies(melodies.events[:, :events], None, None, melodies.vocabulary, melodies.meter)
     return [Clip(name, cut[index], _name()) for index in found]
+
+
+def _melodies(source: str, count: int, events: int, seed: int) -> Melodies:
+    """What `melodies_of` gives, but for a folder of MIDI files, which may hold any pitch here.
+
+    A file ends with its last note. A melody that stops within its last bar is as long as the others, with silence at
+    its end; one that stops before is too short.
+    """
+    path = Path(source)
+    holds_checkpoint = any((folder / CONFIG).is_file() for folder in (path, path / "policy"))
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".mid", ".midi"))
+    if source in [*shipped_checkpoints(), "human"] or holds_checkpoint or not path.is_dir() or not files:
+        return melodies_of(source, count, events, seed=seed)
+    rows = []
+    for file in files:
+        try:
+            melody = Melodies.from_midi(file, ANY_PITCH)
+        except InputError as error:
+            say(f"left out: {error}")
+            continue
+        row = melody.events[0].tolist()
+        silence = events - len(row)
+        if 0 < silence < melody.meter.steps_per_bar:
+            row += [NOTE_OFF, *[NO_EVENT] * (silence - 1)]
+        rows.append(row)
+    return Melodies.from_lists(rows, ANY_PITCH)
 
 
 def _random_notes(count: int, events: int, seed: int) -> Tensor:

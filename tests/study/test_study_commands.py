@@ -20,10 +20,10 @@ from small_study import make_study, small_plan
 from starlette.testclient import TestClient
 
 from rltuner.cli import main
-from rltuner.melody import Melodies
+from rltuner.melody import Melodies, Vocabulary
 from rltuner.study.folder import ANSWERS, FROZEN, KEY, PLAN, STIMULI, Study, only_server, read_study
 from rltuner.study.plan import Plan, read_plan
-from rltuner.study.stimuli import _clips
+from rltuner.study.stimuli import _clips, _melodies
 from rltuner.study.store import open_store, sqlite_address
 
 
@@ -333,6 +333,20 @@ def test_a_tune_is_heard_in_one_role_only() -> None:
     heard = {tuple(clip.melody.events[0].tolist()) for clip in clips}
     spare = _clips("catch", "human", 5, 64, 1, heard)
     assert not heard & {tuple(clip.melody.events[0].tolist()) for clip in spare}
+
+
+def test_a_folder_may_hold_any_pitch_and_melodies_that_end_with_a_rest(tmp_path: Path) -> None:
+    low = Vocabulary(0, 128)
+    rows = [[2 + 40 + k, *[1] * 31] for k in range(3)]  # E2 and above, below what the networks know
+    rows += [
+        [62, *[1] * 19, 0, *[1] * 11]
+    ]  # a file ends with its last note: this one's 12 sixteenths too early
+    rows += [[62, *[1] * 11, 0, *[1] * 19]]  # this one's more than a bar too early
+    for number, row in enumerate(rows):
+        Melodies([row], vocabulary=low).to_midi(tmp_path / f"{number}.mid")
+    melodies = _melodies(str(tmp_path), 5, 32, 0)
+    assert melodies.events[:4].tolist() == rows[:4]
+    assert melodies.lengths.tolist() == [32, 32, 32, 32, 12]
 
 
 def test_listeners_are_simulated_anew_after_a_text_was_changed(pilot: Path) -> None:
