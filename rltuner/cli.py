@@ -14,7 +14,7 @@ from typing import Annotated
 
 import tyro
 
-from rltuner import cli_rules
+from rltuner import cli_rules, cli_study
 from rltuner import config as configs
 from rltuner.errors import InputError
 from rltuner.stored_config import finetune_defaults
@@ -53,7 +53,9 @@ def _parse(words: list[str]) -> Command:
     try:
         with contextlib.redirect_stderr(box):
             if words[:1] == ["rules"]:
-                return _parse_rules(words[1:])
+                return _parse_below("rules", cli_rules.COMMANDS, rules.__doc__, words[1:])
+            if words[:1] == ["study"]:
+                return _parse_below("study", cli_study.COMMANDS, study.__doc__, words[1:])
             command: Command = tyro.extras.subcommand_cli_from_dict(
                 _commands(words), prog="rltuner", description=_DESCRIPTION, args=words, config=_SETTINGS
             )
@@ -86,14 +88,17 @@ def _sentence(box: str, words: list[str]) -> str:
     if len(filled) > 1 and filled[1][0] == "Perhaps you meant:":
         sentence += f"; did you mean {filled[1][1].split()[0]}?"
     command = words[0] if words and words[0] in _commands([]) else ""
-    if command == "rules" and len(words) > 1 and words[1] in cli_rules.COMMANDS:
-        command = f"rules {words[1]}"
+    below = {"rules": cli_rules.COMMANDS, "study": cli_study.COMMANDS}
+    if len(words) > 1 and words[1] in below.get(command, {}):
+        command = f"{command} {words[1]}"
     return f"{sentence}; see: {' '.join(filter(None, ['rltuner', command, '--help']))}"
 
 
-def _parse_rules(words: list[str]) -> Command:
+def _parse_below(
+    name: str, commands: dict[str, Callable[..., Command]], description: str | None, words: list[str]
+) -> Command:
     command: Command = tyro.extras.subcommand_cli_from_dict(
-        cli_rules.COMMANDS, prog="rltuner rules", description=rules.__doc__, args=words, config=_SETTINGS
+        commands, prog=f"rltuner {name}", description=description, args=words, config=_SETTINGS
     )
     return command
 
@@ -123,6 +128,7 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
         "evaluate": evaluate,
         "pretrain": pretrain,
         "rules": rules,
+        "study": study,
         "info": info,
     }
 
@@ -162,7 +168,12 @@ def evaluate(config: configs.EvaluateConfig) -> Command:
 
 def rules() -> Command:
     """List, show and check rules, and explain what they make of a melody of yours: rltuner rules --help."""
-    raise NotImplementedError("_parse_rules")  # the words that follow are parsed there
+    raise NotImplementedError("_parse_below")  # the words that follow are parsed there
+
+
+def study() -> Command:
+    """Make, serve, simulate and analyze a listening study: rltuner study --help."""
+    raise NotImplementedError("_parse_below")
 
 
 def info(source: Annotated[str, tyro.conf.Positional]) -> Command:

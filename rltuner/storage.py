@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -18,30 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rltuner.atomic import write_atomically as write_atomically
 from rltuner.errors import InputError
 
 FORMAT = 1
 CONFIG, MODEL = "config.json", "model.safetensors"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that readers, and a crash, see the old content or the new, never a mixture."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def write_checkpoint(

@@ -43,7 +43,9 @@ def test_help_and_import_load_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("command", ["finetune", "generate", "evaluate", "pretrain", "rules", "info"])
+@pytest.mark.parametrize(
+    "command", ["finetune", "generate", "evaluate", "pretrain", "rules", "study", "info"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     assert "usage: rltuner" in capsys.readouterr().out

@@ -1,0 +1,334 @@
+"""From a study's answers to its figures: who counts, then what each question says.
+
+Exclusions come first and use the rule of study.toml, which was frozen before the first answer. Catch trials decide about
+listeners by the first question, and enter no other figure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rltuner.study.bradley_terry import REPLICATES, Strengths, strengths
+from rltuner.study.folder import HUMAN_CATCH, RANDOM_CATCH, Study
+from rltuner.study.plan import Plan, Question
+from rltuner.study.statistics import Test, holm, krippendorff_alpha, kruskal_wallis, mann_whitney, sign_test
+
+MIDDLE = 3  # of the scale: no preference
+IDENTICAL, RANDOM, PAIR = "identical", "random notes", "pair"
+INCLUDED, INCOMPLETE, REPEATED, CAUGHT = (
+    "included",
+    "incomplete",
+    "same recruiting id again",
+    "failed catch trials",
+)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One trial that was answered."""
+
+    listener: int
+    position: int
+    kind: str
+    """pair, identical or random notes."""
+    item: tuple[str, str]
+    """The clips, that of the contrast's first source (or the human tune) first."""
+    sources: tuple[str, str]
+    first_is_a: bool
+    """Whether the item's first clip was played as A."""
+    answers: Mapping[str, int]
+    """To each question, as the listener gave it: 1 for A to 5 for B."""
+    plays: tuple[int, int]
+    """Of A and B."""
+    seconds: float
+    """From when the pair was shown to the answer."""
+
+    def preference(self, question: str) -> int:
+        """+2 (first source clearly) to -2 (second source clearly)."""
+        towards_a = MIDDLE - self.answers[question]
+        return towards_a if self.first_is_a else -towards_a
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One session, and whether it counts."""
+
+    number: int
+    about: Mapping[str, str]
+    consented_at: float
+    finished: bool
+    answered: int
+    """Trials, catch trials included."""
+    missed: tuple[int, int]
+    """Catch trials missed: identical pairs, random notes."""
+    status: str
+    """included, or why not."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two sources, compared."""
+
+    sources: tuple[str, str]
+    wins: tuple[int, int, int]
+    """Trials: first preferred, no difference, second preferred."""
+    listeners: tuple[int, int, int]
+    """Listeners who preferred the first more often, equally often, less often."""
+    sign_p: float
+    sign_p_holm: float
+    mann_whitney: Test
+    mann_whitney_p_holm: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one question says, from included listeners only."""
+
+    question: Question
+    kruskal_wallis: Test
+    mean_rating: Mapping[str, float]
+    """Of each source, 1 to 5, 5 being clearly preferred to what it was paired with."""
+    wins: Mapping[str, tuple[int, int, int]]
+    """Of each source: trials won, undecided, lost."""
+    contrasts: tuple[Contrast, ...]
+    strengths: Strengths
+    alpha: float
+    """Krippendorff's, ordinal; units are the items, observers the listeners."""
+    alpha_items: int
+    """Items that two or more listeners judged."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All figures of a study."""
+
+    study: Study
+    simulated: Mapping[str, Any] | None
+    """What simulated listeners were made from; None where the listeners are people."""
+    rule: str
+    """The exclusions, in words."""
+    listeners: tuple[Listener, ...]
+    judgements: tuple[Judgement, ...]
+    """All, those of excluded listeners too."""
+    findings: tuple[Finding, ...]
+    seconds: float
+    """Median of a trial's."""
+    plays: float
+    """Mean of a clip's."""
+
+    @property
+    def tally(self) -> Counter[str]:
+        """Listeners by status."""
+        return Counter(listener.status for listener in self.listeners)
+
+
+def analyse(
+    study: Study,
+    sessions: Sequence[Mapping[str, Any]],
+    trials: Sequence[Mapping[str, Any]],
+    simulated: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    replicates: int = REPLICATES,
+) -> Analysis:
+    """The figures, from the rows that `Store.rows` gives. `seed` and `replicates` are the bootstrap's."""
+    judgements = tuple(_judgement(study, row) for row in trials)
+    listeners = _listeners(study.plan, sessions, judgements)
+    counted = {listener.number for listener in listeners if listener.status == INCLUDED}
+    kept = [one for one in judgements if one.listener in counted]
+    pairs = [one for one in kept if one.kind == PAIR]
+    findings = tuple(
+        _finding(study.plan, question, pairs, seed, replicates) for question in study.plan.questions
+    )
+    return Analysis(
+        study,
+        simulated,
+        rule_in_words(study.plan),
+        listeners,
+        judgements,
+        findings,
+        float(np.median([one.seconds for one in kept])) if kept else float("nan"),
+        float(np.mean([one.plays for one in kept])) if kept else float("nan"),
+    )
+
+
+def rule_in_words(plan: Plan) -> str:
+    """The exclusions of study.toml as sentences."""
+    rule, design = plan.exclusions, plan.design
+    sentences = []
+    if rule.least_share > 0:
+        sentences.append(
+            f"A listener counts who answered {'all' if rule.least_share == 1 else f'at least {rule.least_share:.0%}'} of "
+            f"the {plan.trials} trials."
+        )
+    if rule.one_per_id:
+        sentences.append("Of several sessions with one recruiting id only the first counts.")
+    if design.catch:
+        reach = ("", " or next to it", " or anywhere")[rule.identical_tolerance]
+        sentences.append(
+            f"Among the trials are {design.catch} identical pairs, to be answered in the middle of the scale{reach}, and "
+            f"{design.catch} pairs of a human tune and random notes, in which the tune is to be preferred; a listener "
+            f"who misses more than {rule.allowed_misses} of these {2 * design.catch} is excluded. The first question "
+            "decides."
+        )
+    return " ".join(sentences) or "Every listener counts."
+
+
+def _judgement(study: Study, row: Mapping[str, Any]) -> Judgement:
+    a, b = row["clip_a"], row["clip_b"]
+    source_a, source_b = study.source_of[a], study.source_of[b]
+    order = [HUMAN_CATCH, RANDOM_CATCH, *study.plan.design.sources]
+    first_is_a = order.index(source_a) <= order.index(source_b)
+    kind = IDENTICAL if a == b else RANDOM if RANDOM_CATCH in (source_a, source_b) else PAIR
+    shown = row["shown_at"] if row["shown_at"] is not None else row["answered_at"]
+    return Judgement(
+        int(row["session"]),
+        int(row["position"]),
+        kind,
+        (a, b) if first_is_a else (b, a),
+        (source_a, source_b) if first_is_a else (source_b, source_a),
+        first_is_a,
+        {str(name): int(value) for name, value in json.loads(row["answers"]).items()},
+        (int(row["plays_a"]), int(row["plays_b"])),
+        float(row["answered_at"] - shown),
+    )
+
+
+def _listeners(
+    plan: Plan, sessions: Sequence[Mapping[str, Any]], judgements: Sequence[Judgement]
+) -> tuple[Listener, ...]:
+    rule = plan.exclusions
+    primary = plan.questions[0].id
+    answered = Counter(one.listener for one in judgements)
+    missed_identical = Counter(
+        one.listener
+        for one in judgements
+        if one.kind == IDENTICAL and abs(one.preference(primary)) > rule.identical_tolerance
+    )
+    missed_random = Counter(
+        one.listener for one in judgements if one.kind == RANDOM and one.preference(primary) <= 0
+    )
+    known: set[str] = set()
+    found = []
+    for row in sorted(sessions, key=lambda row: row["consented_at"]):
+        number = int(row["number"])
+        missed = (missed_identical[number], missed_random[number])
+        again = row["recruiting_hash"] is not None and row["recruiting_hash"] in known
+        known |= {row["recruiting_hash"]} - {None}
+        if answered[number] < rule.least_share * plan.trials:
+            status = INCOMPLETE
+        elif again and rule.one_per_id:
+            status = REPEATED
+        elif sum(missed) > rule.allowed_misses:
+            status = CAUGHT
+        else:
+            status = INCLUDED
+        found.append(
+            Listener(
+                number,
+                json.loads(row["about"] or "{}"),
+                float(row["consented_at"]),
+                row["finished_at"] is not None,
+                answered[number],
+                missed,
+                status,
+            )
+        )
+    return tuple(sorted(found, key=lambda listener: listener.number))
+
+
+def _finding(
+    plan: Plan, question: Question, pairs: Sequence[Judgement], seed: int, replicates: int
+) -> Finding:
+    sources = plan.design.sources
+    preferences = {contrast: [] for contrast in plan.contrasts}  # type: dict[tuple[str, str], list[tuple[int, int]]]
+    ratings: dict[str, list[float]] = {source: [] for source in sources}
+    for one in pairs:
+        preference = one.preference(question.id)
+        preferences[one.sources].append((one.listener, preference))
+        ratings[one.sources[0]].append(MIDDLE + preference)
+        ratings[one.sources[1]].append(MIDDLE - preference)
+    groups = {source: np.array(values, dtype=np.float64) for source, values in ratings.items()}
+    counts = _counts(plan, preferences)
+    numbers = {source: index for index, source in enumerate(sources)}
+    alpha, judged = _agreement(question.id, pairs)
+    return Finding(
+        question,
+        kruskal_wallis(list(groups.values())),
+        {source: float(values.mean()) if len(values) else float("nan") for source, values in groups.items()},
+        {source: _wins(values) for source, values in groups.items()},
+        _contrasts(plan, preferences, groups),
+        strengths(counts, [(numbers[a], numbers[b]) for a, b in plan.contrasts], sources, seed, replicates),
+        alpha,
+        judged,
+    )
+
+
+def _wins(ratings: NDArray[np.float64]) -> tuple[int, int, int]:
+    return int((ratings > MIDDLE).sum()), int((ratings == MIDDLE).sum()), int((ratings < MIDDLE).sum())
+
+
+def _counts(
+    plan: Plan, preferences: Mapping[tuple[str, str], Sequence[tuple[int, int]]]
+) -> NDArray[np.float64]:
+    """[L, C, 3]: how often each listener preferred the first source of each contrast, neither, the second."""
+    listeners = sorted({listener for entries in preferences.values() for listener, _ in entries})
+    row_of = {listener: row for row, listener in enumerate(listeners)}
+    counts = np.zeros((len(listeners), len(plan.contrasts), 3))
+    for column, contrast in enumerate(plan.contrasts):
+        for listener, preference in preferences[contrast]:
+            counts[row_of[listener], column, 1 - np.sign(preference)] += 1
+    return counts
+
+
+def _contrasts(
+    plan: Plan,
+    preferences: Mapping[tuple[str, str], Sequence[tuple[int, int]]],
+    groups: Mapping[str, NDArray[np.float64]],
+) -> tuple[Contrast, ...]:
+    wins, listeners = [], []
+    for contrast in plan.contrasts:
+        entries = preferences[contrast]
+        net: Counter[int] = Counter()
+        for listener, preference in entries:
+            net[listener] += int(np.sign(preference))
+        wins.append(_balance([preference for _, preference in entries]))
+        listeners.append(_balance(list(net.values())))
+    signs = [sign_test(first, second) for first, _, second in listeners]
+    ranks = [mann_whitney(groups[a], groups[b]) for a, b in plan.contrasts]
+    sign_adjusted, rank_adjusted = holm(signs), holm([test.p for test in ranks])
+    return tuple(
+        Contrast(
+            plan.contrasts[i],
+            wins[i],
+            listeners[i],
+            signs[i],
+            sign_adjusted[i],
+            ranks[i],
+            rank_adjusted[i],
+        )
+        for i in range(len(plan.contrasts))
+    )
+
+
+def _balance(values: Sequence[int]) -> tuple[int, int, int]:
+    """How many are positive, zero, negative."""
+    return sum(v > 0 for v in values), sum(v == 0 for v in values), sum(v < 0 for v in values)
+
+
+def _agreement(question: str, pairs: Sequence[Judgement]) -> tuple[float, int]:
+    """Krippendorff's α over the items, each turned the same way round, and how many have two ratings or more."""
+    items = {item: column for column, item in enumerate(sorted({one.item for one in pairs}))}
+    listeners = {number: row for row, number in enumerate(sorted({one.listener for one in pairs}))}
+    ratings = np.full((len(listeners), len(items)), np.nan)
+    for one in pairs:
+        ratings[listeners[one.listener], items[one.item]] = one.preference(question)
+    judged = int(((~np.isnan(ratings)).sum(axis=0) >= 2).sum())
+    return krippendorff_alpha(ratings), judged

@@ -1,0 +1,274 @@
+"""What study.toml says: the design, the questions, the rule for exclusions and every text that a listener reads.
+
+A plan is frozen dataclasses; the file is their TOML. Values are checked when a plan is made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import re
+import tomllib
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from rltuner.config_checks import check
+from rltuner.errors import InputError
+
+FORMAT = 1
+POINTS = 5  # of the scale; 3 is no preference
+IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,30}")
+RESERVED = ("trial", "plays_a", "plays_b", "agree", "id")
+
+
+@dataclass(frozen=True)
+class Design:
+    """Who is compared with whom, how often, and what every clip has in common."""
+
+    sources: tuple[str, ...] = ("note_rnn", "q", "psi", "g", "human")
+    """Names of the sources, as the results call them. What they are made from is settled by `study new`."""
+    pairs: int = 40
+    """Trials a listener, besides catch trials."""
+    items: int = 8
+    """Clip pairs for each pair of sources; a listener hears some of them."""
+    catch: int = 2
+    """Catch trials of each kind: an identical pair, and a human tune against random notes."""
+    seconds: float = 9.6
+    """Duration of every clip."""
+    qpm: float = 100.0
+    """Tempo of every clip in quarter notes a minute."""
+    seed: int = 0
+    """Of the order and the sides."""
+    shared_device: bool = False
+    """The last page offers to begin again, for several listeners on one computer."""
+
+
+@dataclass(frozen=True)
+class Exclusions:
+    """Which listeners do not count. Fixed before the first answer; every analysis states it first."""
+
+    allowed_misses: int = 1
+    """A listener who misses more catch trials than this is excluded."""
+    identical_tolerance: int = 1
+    """An identical pair is missed by an answer further than this from the middle of the scale."""
+    least_share: float = 1.0
+    """Share of the trials that a listener must have answered."""
+    one_per_id: bool = True
+    """Of several sessions with one recruiting id only the first counts."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that is asked of every pair. Its answers run from the first clip to the second."""
+
+    id: str
+    """Its name in the export: lower-case letters, digits and _."""
+    text: str
+    answers: tuple[str, ...] = (
+        "A, clearly",
+        "A, a little",
+        "No difference",
+        "B, a little",
+        "B, clearly",
+    )
+    """Five labels; the third says no preference."""
+
+
+@dataclass(frozen=True)
+class ListenerQuestion:
+    """A question about the listener, asked once. The choices are all that can be answered."""
+
+    id: str
+    text: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What listeners read. An empty line begins a new paragraph."""
+
+    title: str = "Listening to melodies"
+    welcome: str = (
+        "You will hear short melodies in pairs and say which of the two you like better.\n\n"
+        "There are no right answers. Please take part in a quiet place, with headphones if you have them."
+    )
+    consent: str = (
+        "Taking part is voluntary and you can stop at any time by closing this page. We store your answers, when you "
+        "gave them and how often you played each melody. We store no name and no address; an id that a recruiting "
+        "site passed on is stored only as a code that cannot be turned back.\n\n"
+        "If you close the page and come back in the same browser, you go on where you stopped."
+    )
+    agree: str = "I am at least 18 years old, I have read this, and I want to take part."
+    contact: str = ""
+    """Whom to ask, shown below the consent and at the end."""
+    sound: str = "Play the sample and set your volume so that it is comfortable. Then leave it as it is."
+    debrief: str = (
+        "All your answers are stored. Thank you!\n\n"
+        "Some of the melodies were composed by computer programs that learned from folk tunes, others may be folk "
+        "tunes themselves. We want to know which programs compose melodies that people like. A few pairs were there "
+        "to see whether the sound works: they held the same melody twice, or one made of random notes."
+    )
+    completion_code: str = ""
+    """Shown at the end, for a recruiting site that asks for one."""
+
+
+_AGES = ("18 to 24", "25 to 34", "35 to 44", "45 to 54", "55 to 64", "65 or older", "I prefer not to say")
+_EXPERIENCE = ("None", "Less than 2 years", "2 to 5 years", "6 to 10 years", "More than 10 years")
+_DEVICE = ("Headphones", "Loudspeakers", "Built into the phone or computer")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole study.toml."""
+
+    design: Design = field(default_factory=Design)
+    exclusions: Exclusions = field(default_factory=Exclusions)
+    texts: Texts = field(default_factory=Texts)
+    questions: tuple[Question, ...] = (Question("pleasing", "Which melody is more musically pleasing?"),)
+    listener_questions: tuple[ListenerQuestion, ...] = (
+        ListenerQuestion("age", "How old are you?", _AGES),
+        ListenerQuestion(
+            "experience", "How long have you played an instrument or sung, in all?", _EXPERIENCE
+        ),
+        ListenerQuestion("device", "What do you listen with?", _DEVICE),
+    )
+
+    def __post_init__(self) -> None:
+        design, rule = self.design, self.exclusions
+        if len(design.sources) < 2 or len(set(design.sources)) < len(design.sources):
+            raise InputError(f"sources = {list(design.sources)}: name at least two, each once")
+        check("design", "pairs", design.pairs, 1, 1000)
+        check("design", "items", design.items, 1, 1000)
+        check("design", "catch", design.catch, 0, 20)
+        check("design", "seconds", design.seconds, 0.1, 120)
+        check("design", "qpm", design.qpm, 4, 1000)
+        needed = -(-design.pairs // len(self.contrasts))
+        if design.items < needed:
+            raise InputError(
+                f"items = {design.items}: with {design.pairs} pairs a listener hears {needed} clip pairs of each pair "
+                f"of sources; give at least {needed}"
+            )
+        check("exclusions", "allowed_misses", rule.allowed_misses, 0)
+        check("exclusions", "identical_tolerance", rule.identical_tolerance, 0, 2)
+        check("exclusions", "least_share", rule.least_share, 0, 1)
+        if not self.questions:
+            raise InputError("questions: ask at least one")
+        names = [question.id for question in self.questions] + [asked.id for asked in self.listener_questions]
+        for name in names:
+            if not IDENTIFIER.fullmatch(name) or name in RESERVED or names.count(name) > 1:
+                raise InputError(
+                    f"question id {name!r}: use lower-case letters, digits and _, once each, and none of "
+                    f"{', '.join(RESERVED)}"
+                )
+        for question in self.questions:
+            if len(question.answers) != POINTS:
+                raise InputError(
+                    f"question {question.id}: {len(question.answers)} answers; give {POINTS} labels"
+                )
+        for asked in self.listener_questions:
+            if len(asked.choices) < 2 or len(set(asked.choices)) < len(asked.choices):
+                raise InputError(f"listener question {asked.id}: give at least two choices, all different")
+
+    @property
+    def contrasts(self) -> tuple[tuple[str, str], ...]:
+        """Every pair of sources once, in the order of `sources`."""
+        names = self.design.sources
+        return tuple((a, b) for i, a in enumerate(names) for b in names[i + 1 :])
+
+    @property
+    def trials(self) -> int:
+        """Trials a listener, catch trials included."""
+        return self.design.pairs + 2 * self.design.catch
+
+
+def read_plan(file: Path) -> Plan:
+    """The plan in a TOML file; what is missing has its default.
+
+    Raises InputError, naming the file and the field, for broken TOML, an unknown field, a wrong type or a value out of
+    range.
+    """
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not a TOML file ({error})") from None
+    if table.pop("format", FORMAT) != FORMAT:
+        raise InputError(f"{file}: of another format than {FORMAT}; make the study with this version")
+    try:
+        plan = _from_table(Plan, table, "")
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    assert isinstance(plan, Plan)
+    return plan
+
+
+def _from_table(kind: type, table: Any, where: str) -> Any:
+    """A dataclass from a TOML table, field by field."""
+    if not isinstance(table, dict):
+        raise InputError(f"{where or 'it'} must be a table")
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        here = f"{where}.{name}" if where else name
+        if name not in hints:
+            near = difflib.get_close_matches(name, list(hints), n=1)
+            raise InputError(
+                f"unknown field {here!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
+            )
+        values[name] = _value(hints[name], value, here)
+    for part in dataclasses.fields(kind):
+        required = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
+        if required and part.name not in values:
+            raise InputError(f"{where}: {part.name} is missing")
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, here: str) -> Any:
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise InputError(f"{here} must be a list")
+        return tuple(_value(get_args(hint)[0], entry, f"{here}[{i}]") for i, entry in enumerate(value))
+    if get_origin(hint) in (Union, types.UnionType):
+        raise AssertionError(here)  # no field is a union
+    if dataclasses.is_dataclass(hint):
+        assert isinstance(hint, type)
+        return _from_table(hint, value, here)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise InputError(f"{here} = {value!r} must be of type {hint.__name__}")
+    return value
+
+
+def plan_toml(plan: Plan) -> str:
+    """The plan as TOML; `read_plan` gives it back."""
+    lines = [
+        "# A listening study of rltuner. Texts, questions and exclusions can be changed until the study starts.",
+        "# From its first start with `rltuner study serve` on, a change of this file stops the server.",
+        "# What [design] says of sources, items, catch, seconds and qpm is what the clips were made for.",
+        f"format = {FORMAT}",
+    ]
+    if not plan.listener_questions:
+        lines.append("listener_questions = []")
+    for name in ("design", "exclusions", "texts"):
+        lines += ["", f"[{name}]", *_fields(getattr(plan, name))]
+    for name in ("questions", "listener_questions"):
+        for entry in getattr(plan, name):
+            lines += ["", f"[[{name}]]", *_fields(entry)]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(part: Any) -> list[str]:
+    return [f"{entry.name} = {_toml(getattr(part, entry.name))}" for entry in dataclasses.fields(part)]
+
+
+def _toml(value: Any) -> str:
+    """A TOML value. JSON's strings, numbers, booleans and lists are TOML's; long texts get lines of their own."""
+    if isinstance(value, str) and "\n" in value:
+        body = json.dumps(value, ensure_ascii=False)[1:-1].replace("\\n", "\n")
+        return f'"""\n{body}"""'
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,269 @@
+"""The pages that people listen in: FastAPI over the study and its database.
+
+One address, `/`, shows whatever a session is at, so that closing the tab and coming back goes on there; forms are sent
+to a path each and answered by a redirect to it. Nothing from a client is ever used as a path: clips are looked up by
+the random path that the session's present trial was dealt.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from importlib import resources
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+import jinja2
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from rltuner.study import guard
+from rltuner.study.folder import Study
+from rltuner.study.guard import Guard, Limits
+from rltuner.study.plan import POINTS
+from rltuner.study.schedule import Trial, trials_of
+from rltuner.study.store import ABOUT, DONE, SOUND, TRIALS, Answer, Dealt, Session, Store
+
+COOKIE = "listener"
+COOKIE_SECONDS = 30 * 24 * 3600
+MAX_PLAYS = 1000
+MAX_FIELDS = 64
+MAX_ID = 200
+STATIC = {
+    "study.css": "text/css; charset=utf-8",
+    "study.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+MEDIA = {".flac": "audio/flac", ".wav": "audio/wav"}
+EARLY = 0.9  # of two clips' duration must pass before an answer counts: clocks and browsers are not exact
+
+Form = dict[str, str]
+
+
+async def read_form(request: Request) -> Form:
+    """The fields of a form that was sent; 400 for anything else. A form without fields is empty."""
+    body = await request.body()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if body and kind != "application/x-www-form-urlencoded":
+        raise HTTPException(400, "This is not a form.")
+    try:
+        fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise HTTPException(400, "This form cannot be read.") from None
+    if len(dict(fields)) < len(fields):
+        raise HTTPException(400, "This form has a field twice.")
+    return dict(fields)
+
+
+Fields = Annotated[Form, Depends(read_form)]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The handlers. They run in threads: the database's calls may wait."""
+
+    study: Study
+    store: Store
+    templates: jinja2.Environment
+    preview: bool
+
+    def home(self, request: Request) -> Response:
+        """The page that the session is at."""
+        session = self._session(request)
+        if session is None:
+            return self._page("welcome", identifier=_identifier(request.query_params.get("id", "")))
+        if session.stage == SOUND:
+            return self._page("sound")
+        if session.stage == ABOUT:
+            return self._page("about", questions=self.study.plan.listener_questions)
+        dealt = self.store.current(session) if session.stage == TRIALS else None
+        if dealt is None:
+            return self._page("debrief")
+        if dealt.shown_at is None:
+            self.store.shown(session, dealt.position)
+        return self._trial(dealt)
+
+    def consent(self, request: Request, form: Fields) -> Response:
+        """Begins a session, unless the browser has one."""
+        if self._session(request) is not None:
+            return _to_home()
+        if form.get("agree") != "yes":
+            return self._page("welcome", 400, identifier=_identifier(form.get("id", "")), missing=True)
+        identifier = _identifier(form.get("id", ""))
+        token = guard.new_token()
+        hashed = guard.recruiting_hash(self.study.secret, identifier) if identifier else None
+        self.store.start(guard.token_hash(token), hashed, self._deal)
+        answer = _to_home()
+        answer.set_cookie(
+            COOKIE,
+            token,
+            max_age=COOKIE_SECONDS,
+            httponly=True,
+            samesite="lax",  # strict would lose listeners who come back through the recruiting site's link
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    def _deal(self, number: int) -> list[tuple[Trial, str, str]]:
+        trials = trials_of(self.study.plan, self.study.items, number)
+        return [(trial, guard.new_path(), guard.new_path()) for trial in trials]
+
+    def sound(self, request: Request, form: Fields) -> Response:
+        """The volume is set."""
+        session = self._session(request)
+        if session is not None and session.stage == SOUND:
+            self.store.move(session, ABOUT if self.study.plan.listener_questions else TRIALS)
+        return _to_home()
+
+    def about(self, request: Request, form: Fields) -> Response:
+        """The listener's answers about themselves: one of the choices each."""
+        session = self._session(request)
+        if session is None or session.stage != ABOUT:
+            return _to_home()
+        questions = self.study.plan.listener_questions
+        if any(form.get(question.id) not in question.choices for question in questions):
+            return self._page("about", 400, questions=questions, missing=True)
+        self.store.move(session, TRIALS, {question.id: form[question.id] for question in questions})
+        return _to_home()
+
+    def answer(self, request: Request, form: Fields) -> Response:
+        """Stores an answer. What was answered before, or is not up yet, changes nothing."""
+        session = self._session(request)
+        if session is None or session.stage != TRIALS:
+            return _to_home()
+        dealt = self.store.current(session)
+        position = _number(form, "trial", self.study.plan.trials)
+        if dealt is None or position != dealt.position:
+            return _to_home()
+        answer = Answer(
+            position,
+            {question.id: _number(form, question.id, POINTS) for question in self.study.plan.questions},
+            _number(form, "plays_a", MAX_PLAYS),
+            _number(form, "plays_b", MAX_PLAYS),
+        )
+        least = EARLY * 2 * self.study.plan.design.seconds
+        if dealt.shown_at is None or time.time() - dealt.shown_at < least:
+            raise HTTPException(409, "Please listen to both melodies to the end first.")
+        self.store.answer(session, answer)
+        return _to_home()
+
+    def again(self, request: Request, form: Fields) -> Response:
+        """Forgets a finished session, so that somebody else can begin on this device."""
+        session = self._session(request)
+        answer = _to_home()
+        if self.study.plan.design.shared_device and session is not None and session.stage == DONE:
+            answer.delete_cookie(COOKIE)
+        return answer
+
+    def clip(self, request: Request, path: str) -> Response:
+        """A clip of the session's present trial, or the sound check's."""
+        session = self._session(request)
+        if session is None:
+            raise HTTPException(404)
+        if path == "sample":
+            return _audio(self.study, self.study.sound_check, request)
+        dealt = self.store.current(session) if session.stage == TRIALS else None
+        if dealt is not None:
+            for known, clip in ((dealt.path_a, dealt.trial.left), (dealt.path_b, dealt.trial.right)):
+                if secrets.compare_digest(known.encode(), path.encode()):
+                    return _audio(self.study, clip, request)
+        raise HTTPException(404)
+
+    def _session(self, request: Request) -> Session | None:
+        token = request.cookies.get(COOKIE, "")
+        return self.store.session(guard.token_hash(token)) if token else None
+
+    def _trial(self, dealt: Dealt) -> Response:
+        plan = self.study.plan
+        return self._page(
+            "trial", dealt=dealt, questions=plan.questions, total=plan.trials, done=dealt.position - 1
+        )
+
+    def _page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+        shared = {"texts": self.study.plan.texts, "design": self.study.plan.design, "preview": self.preview}
+        text = self.templates.get_template(f"{name}.html").render(**shared, **values)
+        return HTMLResponse(text, status)
+
+
+def create_app(study: Study, store: Store, *, limits: Limits | None = None, preview: bool = False) -> FastAPI:
+    """The application. `preview` says on every page that answers are not kept."""
+    pages = Pages(study, store, _templates(), preview)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.router.redirect_slashes = False
+    app.add_api_route("/", pages.home, methods=["GET", "HEAD"])
+    for name in ("consent", "sound", "about", "answer", "again"):
+        app.add_api_route(f"/{name}", getattr(pages, name), methods=["POST"])
+    app.add_api_route("/clip/{path}", pages.clip, methods=["GET", "HEAD"])
+    for name, kind in STATIC.items():
+        app.add_api_route(f"/{name}", _static(name, kind), methods=["GET", "HEAD"])
+
+    def failed(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, StarletteHTTPException) else 500
+        sentence = str(error.detail) if isinstance(error, HTTPException) and error.detail else "Not found."
+        if status != 409:
+            return PlainTextResponse(sentence, status)
+        return pages._page("refused", status, sentence=sentence)
+
+    app.add_exception_handler(StarletteHTTPException, failed)
+    app.add_middleware(Guard, limits=limits if limits is not None else Limits())
+    return app
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rltuner.study", "pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["paragraphs"] = lambda text: [p for p in (q.strip() for q in text.split("\n\n")) if p]
+    return environment
+
+
+def _static(name: str, kind: str) -> Any:
+    content = resources.files("rltuner.study").joinpath("pages", name).read_bytes()
+
+    def serve() -> Response:
+        return Response(content, media_type=kind, headers={"cache-control": "max-age=3600"})
+
+    return serve
+
+
+def _audio(study: Study, clip: str, request: Request) -> Response:
+    """A clip, whole or the one range of bytes that was asked for (Safari plays nothing without)."""
+    file = study.clip_file(clip)
+    content = file.read_bytes()
+    headers = {"accept-ranges": "bytes"}
+    kind = MEDIA[file.suffix]
+    wanted = request.headers.get("range", "")
+    first, dash, last = wanted.removeprefix("bytes=").partition("-")
+    digits = all(part.isascii() and part.isdigit() and len(part) < 12 for part in (first, last) if part)
+    if not (wanted.startswith("bytes=") and dash and first and digits):
+        return Response(content, media_type=kind, headers=headers)
+    start, end = int(first), min(int(last) if last else len(content), len(content) - 1)
+    if start > end:
+        raise HTTPException(416, headers={"content-range": f"bytes */{len(content)}"})
+    headers["content-range"] = f"bytes {start}-{end}/{len(content)}"
+    return Response(content[start : end + 1], 206, media_type=kind, headers=headers)
+
+
+def _to_home() -> RedirectResponse:
+    return RedirectResponse("./", 303)  # relative: the study may live below a path of a reverse proxy
+
+
+def _identifier(text: str) -> str:
+    """A recruiting site's id; 400 where it is none."""
+    if len(text) > MAX_ID or not text.isprintable():
+        raise HTTPException(400, "The id in this address is not usable.")
+    return text
+
+
+def _number(form: Form, name: str, most: int) -> int:
+    """A field's whole number from 1 to `most`; 400 for anything else."""
+    text = form.get(name, "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= most):
+        raise HTTPException(400, "An answer is missing.")
+    return int(text)

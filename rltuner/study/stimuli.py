@@ -1,0 +1,205 @@
+"""`rltuner study new`: melodies of every source, rendered alike, under names that tell nothing.
+
+All clips have the same duration, tempo, instrument and loudness (`rltuner.audio`). Names are random; which clip is
+whose stands in the private key only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rltuner import __version__
+from rltuner.atomic import write_atomically
+from rltuner.console import progress_bar, say
+from rltuner.errors import InputError
+from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies, Vocabulary
+from rltuner.songs import ANY_PITCH
+from rltuner.sources import melodies_of
+from rltuner.storage import CONFIG, shipped_checkpoints
+from rltuner.study.folder import (
+    FORMAT,
+    HUMAN_CATCH,
+    KEY,
+    PLAN,
+    RANDOM_CATCH,
+    SOUND_CHECK,
+    STIMULI,
+    read_study,
+)
+from rltuner.study.plan import Plan, plan_toml
+
+SUFFIX = ".flac"
+Render = Callable[[Sequence[tuple[Path, Path]], float], None]  # (MIDI file, audio file) each; seconds
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A melody that is to be heard, [1, T], and the name it is served under."""
+
+    source: str
+    melody: Melodies
+    name: str
+
+
+def label(source: str) -> str:
+    """What results call a source: a shipped name or `human` itself, of a path its last part."""
+    return Path(source).name or source
+
+
+def new_study(
+    folder: Path, sources: Sequence[str], plan: Plan, events: int, render: Render | None = None
+) -> None:
+    """Makes the folder of a study, whole or not at all.
+
+    Args:
+      folder: must not exist.
+      sources: what each of the plan's sources is made from, in the same order; see `rltuner.sources`.
+      plan: its `design.seconds` is the duration of `events` events.
+      events: of every melody.
+      render: how MIDI becomes audio; `rltuner.audio`'s where not given.
+
+    Raises InputError where the folder exists or cannot be made, or a source is unknown or has too few melodies.
+    """
+    if folder.exists():
+        raise InputError(f"{folder}: exists already; give the study another name")
+    torch.set_num_threads(1)
+    design = plan.design
+    each = (len(sources) - 1) * design.items  # a clip is compared with one other
+    clips = {
+        name: _clips(name, source, each, events, design.seed + place)
+        for place, (name, source) in enumerate(zip(design.sources, sources, strict=True))
+    }
+    queues = {name: iter(found) for name, found in clips.items()}
+    items = [(next(queues[a]), next(queues[b])) for _ in range(design.items) for a, b in plan.contrasts]
+    heard = {tuple(clip.melody.events[0].tolist()) for found in clips.values() for clip in found}
+    spare = _clips(HUMAN_CATCH, "human", design.catch + 1, events, design.seed + len(sources), heard)
+    human, sound = spare[:-1], [replace(spare[-1], source=SOUND_CHECK)]
+    noise = [
+        Clip(RANDOM_CATCH, Melodies(row[None]), _name())
+        for row in _random_notes(design.catch, events, design.seed)
+    ]
+    identical = [clips[design.sources[k % len(sources)]][-1] for k in range(design.catch)]
+    every = [clip for found in clips.values() for clip in found] + human + noise + sound
+    key = {
+        "format": FORMAT,
+        "rltuner": __version__,
+        "secret": secrets.token_hex(32),
+        "design": {
+            "sources": list(design.sources),
+            "made_from": list(sources),
+            **{name: getattr(design, name) for name in ("items", "catch", "seconds", "qpm", "seed")},
+            "events": events,
+        },
+        "items": [[a.name, b.name] for a, b in items],
+        "identical": [clip.name for clip in identical],
+        "random_notes": [[h.name, n.name] for h, n in zip(human, noise, strict=True)],
+        "sound_check": sound[0].name,
+        "clips": {clip.name: clip.source for clip in every},
+        "events": {clip.name: clip.melody.events[0].tolist() for clip in every},
+    }
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+            work = Path(temporary) / "study"
+            (work / STIMULI).mkdir(parents=True)
+            _render(every, work / STIMULI, Path(temporary), plan, render)
+            write_atomically(work / PLAN, plan_toml(plan).encode())
+            write_atomically(work / KEY, (json.dumps(key) + "\n").encode())
+            os.chmod(work / KEY, 0o600)
+            os.rename(work, folder)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
+    read_study(folder)
+    say(
+        f"{folder}: {len(every)} clips of {design.seconds:g} s; a listener hears {plan.trials} pairs, "
+        f"{2 * plan.trials * design.seconds / 60:.0f} minutes of music"
+    )
+    say(f"Read {folder / PLAN}, try it with: rltuner study serve {folder} --preview")
+
+
+def _name() -> str:
+    return secrets.token_hex(16) + SUFFIX
+
+
+def _clips(
+    name: str, source: str, count: int, events: int, seed: int, heard: Set[tuple[int, ...]] = frozenset()
+) -> list[Clip]:
+    """`count` melodies of a source, drawn at random, but for those that are `heard` elsewhere.
+
+    Raises InputError where it has fewer that can be used.
+    """
+    melodies = _melodies(source, count + count // 4 + 8, events, seed)
+    long_enough = melodies.lengths >= events
+    usable = long_enough & melodies.is_onset[:, :events].any(dim=1)
+    silent = int((long_enough & ~usable).sum())
+    if silent:
+        say(f"{source}: {silent} of {len(melodies)} melodies are silent and left out")
+    found = [
+        index
+        for index in torch.randperm(len(melodies), generator=torch.Generator().manual_seed(seed)).tolist()
+        if usable[index] and tuple(melodies.events[index, :events].tolist()) not in heard
+    ][:count]
+    if len(found) < count:
+        raise InputError(
+            f"{source}: {len(found)} melodies of {events} events or more with a note in them, and the study needs "
+            f"{count}; supply more, or lower --items, --pairs, --bars or --catch"
+        )
+    cut = Melodies(melodies.events[:, :events], None, None, melodies.vocabulary, melodies.meter)
+    return [Clip(name, cut[index], _name()) for index in found]
+
+
+def _melodies(source: str, count: int, events: int, seed: int) -> Melodies:
+    """What `melodies_of` gives, but for a folder of MIDI files, which may hold any pitch here.
+
+    A file ends with its last note. A melody that stops within its last bar is as long as the others, with silence at
+    its end; one that stops before is too short.
+    """
+    path = Path(source)
+    holds_checkpoint = any((folder / CONFIG).is_file() for folder in (path, path / "policy"))
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".mid", ".midi"))
+    if source in [*shipped_checkpoints(), "human"] or holds_checkpoint or not path.is_dir() or not files:
+        return melodies_of(source, count, events, seed=seed)
+    rows = []
+    for file in files:
+        try:
+            melody = Melodies.from_midi(file, ANY_PITCH)
+        except InputError as error:
+            say(f"left out: {error}")
+            continue
+        row = melody.events[0].tolist()
+        silence = events - len(row)
+        if 0 < silence < melody.meter.steps_per_bar:
+            row += [NOTE_OFF, *[NO_EVENT] * (silence - 1)]
+        rows.append(row)
+    return Melodies.from_lists(rows, ANY_PITCH)
+
+
+def _random_notes(count: int, events: int, seed: int) -> Tensor:
+    """Events drawn uniformly over all classes, int64 [count, events]: what no listener takes for a tune."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(Vocabulary().size, (count, events), generator=generator)
+
+
+def _render(every: Sequence[Clip], folder: Path, work: Path, plan: Plan, render: Render | None) -> None:
+    """Writes every clip as audio, in the order of the random names, so that no order tells anything either."""
+    jobs = []
+    for clip in sorted(every, key=lambda clip: clip.name):
+        midi = work / f"{clip.name}.mid"
+        clip.melody.to_midi(midi, 0, plan.design.qpm)
+        jobs.append((midi, folder / clip.name))
+    if render is not None:
+        render(jobs, plan.design.seconds)
+        return
+    from rltuner.audio import render as synthesise
+
+    with progress_bar("rendering", len(jobs)) as advance:
+        synthesise(jobs, seconds=plan.design.seconds, advance=advance)
