@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -27,10 +29,11 @@ from rltuner.eval.rows import Row, all_rows
 from rltuner.eval.table import Columns, terminal_table, without_intervals
 from rltuner.key import Key
 from rltuner.melody import Meter
-from rltuner.policy import load
 from rltuner.rules.book import RuleBook, load_rulebook
 from rltuner.sources import HUMAN, Source, from_files, pooled, read_source
 from rltuner.tunes import training_tunes
+
+FEW = 100  # windows; with fewer, likeness is a guess
 
 
 def run(config: EvaluateConfig) -> dict[str, Any]:
@@ -56,6 +59,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         TrainingTunes(training_tunes()),
         config.seed,
         config.primer,
+        config.temperature,
         config.length,
     )
     judgements = []
@@ -80,20 +84,20 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     if config.report is not None:
         from rltuner.eval.report import write_report
 
-        write_report(config, judgements, rows, columns, figures)
+        write_report(config, judgements, rows, columns, figures, standards.human)
     return figures
 
 
 def _read(config: EvaluateConfig) -> list[Source]:
     """The sources in order; files that are named one by one are one source."""
     meter = Meter.parse(config.meter) if config.meter is not None else None
-    found = []
-    for name, files in pooled(list(dict.fromkeys(config.sources))):
+    found: list[Source] = []
+    once = dict.fromkeys(source.rstrip("/") or source for source in config.sources)
+    for name, files in pooled(list(once)):
         if files:
-            found.append(from_files(name, files, meter))
-            continue
-        found.append(
-            read_source(
+            source = from_files(name, files, meter)
+        else:
+            source = read_source(
                 name,
                 config.count,
                 config.length,
@@ -103,7 +107,11 @@ def _read(config: EvaluateConfig) -> list[Source]:
                 device=config.device,
                 meter=meter,
             )
-        )
+        names = [other.name for other in found] + list(PUBLISHED)
+        number = 2
+        while source.name in names:  # files of a folder beside the folder itself
+            source, number = dataclasses.replace(source, name=f"{name} ({number})"), number + 1
+        found.append(source)
     return found
 
 
@@ -136,7 +144,9 @@ def _check_grids(sources: list[Source]) -> None:
 
 def _print(config: EvaluateConfig, judgements: list[Judgement], rows: list[Row], columns: Columns) -> None:
     """The table and what must be said about it."""
-    output_console.print(f"\nKey of {config.key}; {what_was_judged(judgements)}")
+    output_console.print(
+        f"\nKey of {config.key}; {what_was_judged(judgements)}", markup=False, soft_wrap=True
+    )
     output_console.print(terminal_table(columns, rows, output_console.width))
     for line in remarks(judgements):
         output_console.print(line, soft_wrap=True, markup=False)
@@ -144,7 +154,10 @@ def _print(config: EvaluateConfig, judgements: list[Judgement], rows: list[Row],
 
 def what_was_judged(judgements: list[Judgement]) -> str:
     """How many melodies each source gave."""
-    return ", ".join(f"{j.name}: {len(j.source.melodies):,} melodies" for j in judgements)
+    return ", ".join(
+        f"{j.name}: {(n := len(j.source.melodies)):,} {'melody' if n == 1 else 'melodies'}"
+        for j in judgements
+    )
 
 
 def remarks(judgements: list[Judgement]) -> list[str]:
@@ -155,10 +168,15 @@ def remarks(judgements: list[Judgement]) -> list[str]:
         if counts:
             lines.append(f"Melodies left out of {row}, having nothing to count: {', '.join(counts)}.")
     lines += [
-        f"{j.name}: {len(j.source.left_out)} files could not be used and are left out."
+        f"{j.name}: left out, since they could not be used: {len(j.source.left_out)} of its files."
         for j in judgements
         if j.source.left_out
     ]
+    for j in judgements:
+        if 0 < j.likeness_windows < FEW and j.name != HUMAN:
+            lines.append(
+                f"{j.name}: its likeness rests on {j.likeness_windows} windows of the human tunes' length."
+            )
     if any(j.name == HUMAN for j in judgements):
         lines.append("human: its likeness is that of one half of its tunes to the other.")
     share = {j.name: j.estimates["distinct"].value for j in judgements}
@@ -181,12 +199,13 @@ def _bounds(
             say(f"{j.name}: no checkpoint, so it has no J")
             continue
         started = time.monotonic()
-        result = bound(load(j.name), book, config.c, config.length, seed=config.seed)
+        result = bound(j.source.policy, book, config.c, config.length, seed=config.seed)
         found[j.name] = {**asdict(result), "gap": result.gap, "c": config.c}
         output_console.print(
             f"{j.name}: J = {result.objective:.1f} nats a melody at c = {config.c:g} (KL {result.kl:.1f}); the optimum "
             f"is at least {result.log_z:.1f} ± {result.error:.1f}, so the gap is at least {result.gap:.1f}",
             soft_wrap=True,
+            markup=False,
         )
         say(f"{j.name}: particles took {time.monotonic() - started:.0f} s")
     return found
@@ -207,7 +226,9 @@ def report_of(
             "steps": int(j.source.melodies.lengths.sum()),
             "meter": str(j.source.melodies.meter),
             "left_out_files": list(j.source.left_out),
+            "remarks": list(j.source.remarks),
             "left_out_melodies": j.left_out,
+            "likeness_windows": j.likeness_windows,
             "rows": {name: j.estimates[name].value for name in ROW_TITLES},
             "metrics": {name: asdict(estimate) for name, estimate in j.estimates.items()},
             "effect_against_first": {name: asdict(effect) for name, effect in differences.items()},
@@ -237,7 +258,7 @@ def report_of(
 
 
 def json_text(figures: Mapping[str, Any]) -> str:
-    """As JSON, with null for NaN, which JSON does not have."""
+    """As JSON, with null for NaN and infinity, which JSON does not have."""
     return json.dumps(_without_nan(figures), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -246,20 +267,34 @@ def _without_nan(value: Any) -> Any:
         return {name: _without_nan(entry) for name, entry in value.items()}
     if isinstance(value, list):
         return [_without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def check_writable(json_file: Path | None, report: Path | None) -> None:
     """InputError, before minutes of work, where a file or folder cannot be written."""
-    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
-        raise InputError(f"{json_file}: not a file name in a folder that exists")
+    if json_file is not None:
+        if os.path.isdir(json_file) or not os.path.isdir(json_file.parent):
+            raise InputError(f"{json_file}: not a file name in a folder that exists")
+        _try_to_write(json_file)
     if report is not None:
-        if report.exists() and (not report.is_dir() or any(report.iterdir())):
+        if os.path.exists(report) and (not os.path.isdir(report) or any(report.iterdir())):
             raise InputError(f"{report}: exists and is not an empty folder; give another --report")
         try:
             report.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{report}: cannot be made ({error.strerror})") from None
+        _try_to_write(report / "report.html")
+
+
+def _try_to_write(file: Path) -> None:
+    """InputError where the file cannot be opened for writing. What it held stays; a file made for the trial goes."""
+    existed = os.path.exists(file)
+    try:
+        file.open("ab").close()
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror})") from None
+    if not existed:
+        file.unlink()
 
 
 def write_text(file: Path, text: str) -> None:

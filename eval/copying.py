@@ -19,6 +19,7 @@ from rltuner.melody import NUM_SPECIAL_EVENTS, Melodies, Vocabulary
 from rltuner.tunes import Tune
 
 SIZES = (8, 16)
+ANCHOR = 8  # events of the shortest stretch that is looked for
 SHIFT = 256  # relative pitches, from -127 to 127, become numbers of their own above those of rest and hold
 _ANY = Vocabulary(0, 128)  # of tunes' classes only differences are used
 
@@ -46,6 +47,9 @@ class TrainingTunes:
         lengths = torch.tensor([len(tune.events) for tune in tunes], dtype=torch.int64)
         self.tune_of = torch.arange(len(tunes)).repeat_interleave(lengths)  # (all events,)
         self._known: dict[int, Tensor] = {}
+        self._anchors = (
+            torch.empty(0, dtype=torch.int64),
+        ) * 2  # sorted keys of all runs of `ANCHOR`, their places
         for n in sizes:
             if len(self.events) < n:
                 self._known[n] = torch.empty(0, dtype=torch.int64)
@@ -54,6 +58,10 @@ class TrainingTunes:
             inside = self.tune_of[: len(windows)] == self.tune_of[n - 1 :]
             keys, counted = relative_keys(windows)
             self._known[n] = keys[inside & counted].unique()
+            if n == ANCHOR:
+                places = (inside & counted & (windows[:, 0] >= NUM_SPECIAL_EVENTS)).nonzero()[:, 0]
+                ordered = keys[places].sort()
+                self._anchors = ordered.values, places[ordered.indices]
         self._intervals = _local(self.events[None], self.tune_of[None])[0]
 
     def shared_runs(self, melodies: Melodies, n: int) -> Counts:
@@ -74,23 +82,25 @@ class TrainingTunes:
         return in_batches(count, melodies)[""]
 
     def nearest(self, melodies: Melodies, index: int) -> Copy | None:
-        """The longest stretch with an onset that one melody shares with a tune; None where it shares nothing.
+        """The longest stretch of eight events or more, from an onset on, that one melody shares with a tune.
 
-        Stretches are compared by rhythm and by the interval from each onset to the one before it in the stretch.
+        Stretches are compared by rhythm and by the interval from each onset to the one before it in the stretch. None
+        where the melody shares no eight events.
         """
         length = int(melodies.lengths[index])
         row = melodies.events[index, :length]
-        best = Copy(index, 0, 0, self.tunes[0]) if self.tunes else None
-        if best is None or not length:
+        if length < ANCHOR or not len(self._anchors[0]):
             return None
-        # Where a stretch begins matters only up to its first onset: from there on intervals decide. So try each onset
-        # of the melody as the first one, and see how far each tune goes along from each onset of its own.
-        onsets = (self.events >= NUM_SPECIAL_EVENTS).nonzero()[:, 0]
+        best: Copy | None = None
         local = _local(row[None], torch.zeros_like(row)[None])[0]
-        for start in (row >= NUM_SPECIAL_EVENTS).nonzero()[:, 0].tolist():
-            if length - start <= best.events:
-                break
-            alive, reach = onsets, 1
+        keys, counted = relative_keys(row.unfold(0, ANCHOR, 1))
+        starts = (counted & (row[: len(keys)] >= NUM_SPECIAL_EVENTS)).nonzero()[:, 0]
+        first = torch.searchsorted(self._anchors[0], keys).tolist()
+        last = torch.searchsorted(self._anchors[0], keys, right=True).tolist()
+        for start in starts.tolist():
+            alive, reach = self._anchors[1][first[start] : last[start]], ANCHOR
+            if not len(alive) or (best is not None and length - start <= best.events):
+                continue
             while reach < length - start:
                 next_ones = alive[alive + reach < len(self.events)]
                 goes_on = (self._intervals[next_ones + reach] == local[start + reach]) & (
@@ -99,9 +109,9 @@ class TrainingTunes:
                 if not bool(goes_on.any()):
                     break
                 alive, reach = next_ones[goes_on], reach + 1
-            if reach > best.events:
+            if best is None or reach > best.events:
                 best = Copy(index, reach, start, self.tunes[int(self.tune_of[alive[0]])])
-        return best if best.events else None
+        return best
 
     def most_copied(self, melodies: Melodies, count: int = 5) -> list[Copy]:
         """The melodies with the largest share of 16-event runs found in the tunes, each with its longest stretch."""

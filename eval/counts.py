@@ -19,6 +19,7 @@ from rltuner.melody import Melodies
 REPLICATES = 1_000
 MOST_GROUPS = 10_000
 LEVEL = 0.95
+FEWEST = 5  # groups that an interval takes
 BATCH = 8_192  # melodies counted at a time: what is computed on the way fits into the cache's neighbourhood
 
 
@@ -161,10 +162,31 @@ def replicate(
 
 
 def estimates(
-    counts: Mapping[str, Counts], replicates: Mapping[str, Tensor], level: float = LEVEL
+    counts: Mapping[str, Counts],
+    replicates: Mapping[str, Tensor],
+    groups: Tensor | None = None,
+    level: float = LEVEL,
 ) -> dict[str, Estimate]:
-    """Each metric's value with its bootstrap interval."""
-    return {name: interval(entry.value, replicates[name], level) for name, entry in counts.items()}
+    """Each metric's value with its bootstrap interval.
+
+    No interval where fewer than five groups (melodies, without groups) are counted: they say nothing about others. A
+    share of exactly 0 or 1, whose resamples are all alike, is given the bound of the rule of three: 1 - 0.05^(1/n) for
+    n groups.
+    """
+    found = {}
+    for name, entry in counts.items():
+        counted = entry.denominator != 0
+        size = int(counted.sum()) if groups is None else len(groups[counted].unique())
+        if size < FEWEST:
+            found[name] = Estimate(entry.value, math.nan, math.nan)
+            continue
+        found[name] = interval(entry.value, replicates[name], level)
+        unseen = 1 - (1 - level) ** (1 / size)
+        if bool((entry.numerator == 0).all()):
+            found[name] = Estimate(0.0, 0.0, unseen)
+        elif bool((entry.numerator == entry.denominator).all()):
+            found[name] = Estimate(1.0, 1 - unseen, 1.0)
+    return found
 
 
 def effect_size(one: Counts, other: Counts, replicates: Sequence[Tensor], level: float = LEVEL) -> Estimate:
@@ -174,13 +196,14 @@ def effect_size(one: Counts, other: Counts, replicates: Sequence[Tensor], level:
       one, other: the same metric of two sources.
       replicates: the metric's replicates of the two, [R] each; the interval is that of their differences.
 
-    0 where both have the same value and no spread, NaN where the spread is 0 and the values differ, or either has no
-    value. Source: Cohen 1988, "Statistical Power Analysis for the Behavioral Sciences".
+    Melodies that the metric leaves out are no part of it. 0 where both have the same value and no spread, NaN where the
+    spread is 0 and the values differ, or either has no value. Source: Cohen 1988, "Statistical Power Analysis for the
+    Behavioral Sciences".
     """
     difference = one.value - other.value
-    counts = (len(one.numerator), len(other.numerator))
-    squares = sum(float((c.by_melody - c.value).square().sum()) for c in (one, other))
-    spread = math.sqrt(squares / max(1, sum(counts) - 2))
+    kept = [Counts(c.numerator[c.denominator != 0], c.denominator[c.denominator != 0]) for c in (one, other)]
+    squares = sum(float((c.by_melody - c.value).square().sum()) for c in kept)
+    spread = math.sqrt(squares / max(1, sum(len(c.numerator) for c in kept) - 2))
     if not spread:
         return Estimate(*(3 * (0.0 if difference == 0 else math.nan,)))
     return interval(difference / spread, (replicates[0] - replicates[1]) / spread, level)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rltuner.eval.counts import batches
+from rltuner.eval.counts import FEWEST, batches
 from rltuner.melody import Melodies
 
 PAIRS = 20_000
 NEIGHBOURS = 500
+CELLS = 30_000_000  # of tables of edit distances that are filled for one figure: a second or two
 FACTOR = 0x5851F42D4C957F2D  # Knuth's multiplier of 64-bit linear congruential generators
 
 
@@ -52,18 +53,37 @@ def edit_distances(one: Melodies, other: Melodies) -> Tensor:
 
 
 def mean_edit_distance(melodies: Melodies, pairs: int = PAIRS, seed: int = 0) -> tuple[float, float]:
-    """Mean normalised edit distance of random pairs of different melodies of the batch, and its standard error.
+    """Mean normalised edit distance of pairs of different melodies of the batch, and its standard error.
 
-    The error is that of sampling pairs. NaN with fewer than two melodies.
+    All pairs where there are few, else `pairs` random ones, fewer of long melodies (their cost grows with the square of
+    the length). The error is that of other melodies of the same kind: of a U-statistic, 4 var(h) / N, with h(x) the
+    mean distance of melody x (Hoeffding 1948), and that of drawing pairs. NaN with fewer than two melodies, the error
+    with fewer than five.
     """
     count = len(melodies)
     if count < 2:
         return math.nan, math.nan
+    pairs = _affordable(pairs, melodies)
+    if count * (count - 1) // 2 <= pairs:
+        every = torch.combinations(torch.arange(count))
+        distances = edit_distances(melodies[every[:, 0]], melodies[every[:, 1]]).double()
+        by_melody = torch.zeros(count, dtype=torch.float64)
+        for side in (0, 1):
+            by_melody.index_add_(0, every[:, side], distances)
+        error = 2 * float((by_melody / (count - 1)).std()) / count**0.5
+        return float(distances.mean()), error if count >= FEWEST else math.nan
     generator = torch.Generator().manual_seed(seed)
-    first = torch.randint(count, (pairs,), generator=generator)
-    second = (first + torch.randint(1, count, (pairs,), generator=generator)) % count
-    distances = edit_distances(melodies[first], melodies[second]).double()
-    return float(distances.mean()), float(distances.std()) / pairs**0.5
+    half = max(2, pairs // 2)
+    first = torch.randint(count, (half,), generator=generator)
+    one, other = (
+        edit_distances(
+            melodies[first], melodies[(first + torch.randint(1, count, (half,), generator=generator)) % count]
+        ).double()
+        for _ in range(2)  # two distances of each melody drawn: their covariance is the variance of h
+    )
+    variance = float(((one - one.mean()) * (other - other.mean())).mean())
+    drawn = float(torch.stack([one, other]).mean(dim=0).var()) / half
+    return float(torch.stack([one, other]).mean()), (4 * max(variance, 0.0) / count + drawn) ** 0.5
 
 
 def nearest_similarity(melodies: Melodies, sample: int = NEIGHBOURS, seed: int = 0) -> tuple[float, float]:
@@ -71,10 +91,12 @@ def nearest_similarity(melodies: Melodies, sample: int = NEIGHBOURS, seed: int =
     and the standard error.
 
     Neighbours are looked for in the sample, `sample` melodies drawn without replacement, so figures of samples of
-    different size do not compare; all melodies where there are fewer. 1 where every melody has a copy of itself. NaN
-    with fewer than two melodies. After Self-BLEU (Zhu et al. 2018, "Texygen"), with the edit distance for BLEU.
+    different size do not compare; all melodies where there are fewer, and fewer long ones. 1 where every melody has a
+    copy of itself. NaN with fewer than two melodies, the error with fewer than five. After Self-BLEU (Zhu et al. 2018, "Texygen"), with the edit distance
+    for BLEU.
     """
     generator = torch.Generator().manual_seed(seed)
+    sample = min(sample, math.isqrt(2 * _affordable(sample**2 // 2, melodies, 10 * CELLS)))
     drawn = melodies[torch.randperm(len(melodies), generator=generator)[:sample]]
     count = len(drawn)
     if count < 2:
@@ -85,7 +107,13 @@ def nearest_similarity(melodies: Melodies, sample: int = NEIGHBOURS, seed: int =
         similarity = 1 - edit_distances(drawn[part[:, 0]], drawn[part[:, 1]])
         for side in (0, 1):
             nearest.scatter_reduce_(0, part[:, side], similarity, "amax")
-    return float(nearest.double().mean()), float(nearest.double().std()) / count**0.5
+    error = float(nearest.double().std()) / count**0.5 if count >= FEWEST else math.nan
+    return float(nearest.double().mean()), error
+
+
+def _affordable(pairs: int, melodies: Melodies, cells: int = CELLS) -> int:
+    """As many pairs as `cells` cells of the distances' tables allow, at least fifty."""
+    return min(pairs, max(50, cells // max(1, melodies.events.shape[1] ** 2)))
 
 
 def runs_of(melodies: Melodies, n: int) -> Tensor:

@@ -21,7 +21,7 @@ from rltuner.eval.counts import (
     replicate,
 )
 from rltuner.eval.diversity import distinct, distinct_ngrams, mean_edit_distance, nearest_similarity
-from rltuner.eval.likeness import classifier_accuracy, cut, feature_overlaps
+from rltuner.eval.likeness import SAMPLE, classifier_accuracy, cut, feature_overlaps
 from rltuner.eval.paper import row_counts, sounding_counts
 from rltuner.eval.rewards import held_out_counts, held_out_rules, reward_counts
 from rltuner.eval.rows import SOUNDING
@@ -51,6 +51,8 @@ class Standards:
     training: TrainingTunes
     seed: int = 0
     primer: str = "random_note"
+    temperature: float = 1.0
+    """At which checkpoints compose: what is said of a policy is said of it at this temperature."""
     length: int = 32
 
 
@@ -67,6 +69,8 @@ class Judgement:
     """Of the same rows."""
     copies: list[Copy] = field(default_factory=list)
     """The most-copied melodies."""
+    likeness_windows: int = 0
+    """Melodies, or windows of files, that likeness rests on; 0 where it was not measured."""
 
     @property
     def name(self) -> str:
@@ -90,13 +94,14 @@ def judge(source: Source, standards: Standards) -> Judgement:
         found = divergences(Policy("note_rnn", note_rnn), note_rnn, melodies)
         counts["log_prior"] = _per_event(found.log_prior, melodies)
     resampled = replicate(counts, source.groups, seed=standards.seed)
-    figures = estimates(counts, resampled)
+    figures = estimates(counts, resampled, source.groups)
     figures |= _diversity(melodies, standards.seed)
     if source.policy is not None:
         figures["reverse_kl"] = _reverse_kl(source.policy, standards)
-    figures |= _likeness(source, standards)
+    likeness, windows = _likeness(source, standards)
+    figures |= likeness
     copies = standards.training.most_copied(melodies)
-    return Judgement(source, figures, counts, resampled, copies)
+    return Judgement(source, figures, counts, resampled, copies, windows)
 
 
 def effects(judgement: Judgement, baseline: Judgement) -> dict[str, Estimate]:
@@ -134,7 +139,7 @@ def _fidelity(
     policy: Policy, melodies: Melodies, counts: Mapping[str, Counts], standards: Standards
 ) -> dict[str, Counts]:
     """log p, KL(pi || p) and the entropy, an event; J, a melody."""
-    found = divergences(policy, note_rnn_of(policy), melodies)
+    found = divergences(policy, note_rnn_of(policy), melodies, standards.temperature)
     result = {
         "log_prior": _per_event(found.log_prior, melodies),
         "kl": _per_event(found.kl, melodies),
@@ -157,7 +162,10 @@ def _reverse_kl(policy: Policy, standards: Standards) -> Estimate:
     melodies = compose(
         composer, REFERENCE_MELODIES, standards.length, primer=standards.primer, seed=standards.seed
     )
-    counts = {"": _per_event(divergences(policy, note_rnn, melodies).reverse_kl, melodies)}
+    if not standards.temperature:
+        return Estimate(math.inf, math.nan, math.nan)
+    found = divergences(policy, note_rnn, melodies, standards.temperature)
+    counts = {"": _per_event(found.reverse_kl, melodies)}
     return estimates(counts, replicate(counts, seed=standards.seed))[""]
 
 
@@ -179,13 +187,14 @@ def _diversity(melodies: Melodies, seed: int) -> dict[str, Estimate]:
     }
 
 
-def _likeness(source: Source, standards: Standards) -> dict[str, Estimate]:
-    """Against the human tunes; these themselves are judged one half of the tunes against the other.
+def _likeness(source: Source, standards: Standards) -> tuple[dict[str, Estimate], int]:
+    """Against the human tunes, and the number of melodies it rests on.
 
-    Files are cut into windows as the human tunes are. Melodies in another metre have no likeness to them.
+    The human tunes themselves are judged one half against the other. Files are cut into windows as the human tunes are.
+    Melodies in another metre have no likeness to them.
     """
     if standards.human is None or source.melodies.meter != standards.human.melodies.meter:
-        return {}
+        return {}, 0
     human, human_groups = standards.human.melodies, standards.human.groups
     melodies, groups = source.melodies, source.groups
     assert human_groups is not None
@@ -198,8 +207,9 @@ def _likeness(source: Source, standards: Standards) -> dict[str, Estimate]:
     overlaps = feature_overlaps(melodies, human, seed=standards.seed).values()
     area = torch.tensor([found.area for found in overlaps])
     divergence = torch.tensor([found.divergence for found in overlaps])
-    return {
+    figures = {
         "overlap_area": Estimate(float(area.nanmean()), math.nan, math.nan),
         "overlap_divergence": Estimate(float(divergence.nanmean()), math.nan, math.nan),
         "classifier": classifier_accuracy(melodies, human, groups, human_groups, seed=standards.seed),
     }
+    return figures, min(SAMPLE, len(melodies))

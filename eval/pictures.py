@@ -6,6 +6,7 @@ light and dark pages, and `rltuner.eval.plots.save_png` into a file.
 
 from __future__ import annotations
 
+import html
 import io
 import math
 from collections.abc import Sequence
@@ -24,9 +25,9 @@ from rltuner.eval.texture import (
     pitch_class_histogram,
 )
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies
-from rltuner.objective import log_probabilities
+from rltuner.objective import COLDEST, log_probabilities
 from rltuner.policy import Policy
-from rltuner.sources import HUMAN
+from rltuner.sources import HUMAN, Source
 
 STYLES = ("-", "--", ":", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -52,7 +53,7 @@ def reward_kl_figure(judgements: Sequence[Judgement], c: float) -> Any | None:
     figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     for (name, kl, reward), marker in zip(points, _cycle(MARKERS, len(points)), strict=True):
         axes.plot([kl], [reward], marker, color="black", markersize=8)
-        axes.annotate(name, (kl, reward), xytext=(8, 6), textcoords="offset points", fontsize=10)
+        axes.annotate(shortened(name), (kl, reward), xytext=(8, 6), textcoords="offset points", fontsize=10)
     kls, rewards = [p[1] for p in points], [p[2] for p in points]
     margin_x, margin_y = 0.15 * max(max(kls) - min(kls), 1), 0.15 * max(max(rewards) - min(rewards), 1)
     axes.set_xlim(min(kls) - margin_x, max(kls) + 1.6 * margin_x)
@@ -66,11 +67,10 @@ def reward_kl_figure(judgements: Sequence[Judgement], c: float) -> Any | None:
     return figure
 
 
-def histograms_figure(judgements: Sequence[Judgement]) -> Any:
-    """Pitch classes, intervals and onset-to-onset times of each source, the human tunes as a line over the others."""
+def histograms_figure(judgements: Sequence[Judgement], human: Source | None) -> Any:
+    """Pitch classes, intervals and onset-to-onset times of the first sources, human tunes as a line over them."""
     plt = pyplot()
     shown = judgements[:MOST_PANELS]
-    human = next((j for j in judgements if j.name == HUMAN), None)
     kinds: tuple[tuple[str, Any, list[Any], range], ...] = (
         ("pitch class", pitch_class_histogram, list(NAMES), range(12)),
         ("interval, semitones", interval_histogram, list(range(-WIDEST, WIDEST + 1)), range(0, 25, 6)),
@@ -87,16 +87,16 @@ def histograms_figure(judgements: Sequence[Judgement]) -> Any:
     for row, judgement in zip(grid, shown, strict=True):
         for axes, (title, histogram, labels, ticks) in zip(row, kinds, strict=True):
             shares = _total_shares(histogram(judgement.source.melodies))
-            axes.bar(range(len(labels)), shares, color=GREY, edgecolor="black", linewidth=0.6)
-            if human is not None and judgement is not human:
-                line = _total_shares(histogram(human.source.melodies))
+            axes.bar(range(len(labels)), shares, color="black", alpha=0.3)
+            if human is not None and judgement.name != HUMAN:
+                line = _total_shares(histogram(human.melodies))
                 axes.step(range(len(labels)), line, where="mid", color="black", linewidth=1.3)
             axes.set_xticks(list(ticks), [str(labels[i]) for i in ticks])
             axes.tick_params(labelsize=7)
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
             if judgement is shown[-1]:
                 axes.set_xlabel(title, fontsize=9)
-        row[0].set_ylabel(judgement.name, fontsize=9)
+        row[0].set_ylabel(shortened(judgement.name), fontsize=9)
     return figure
 
 
@@ -111,7 +111,7 @@ def autocorrelation_figure(judgements: Sequence[Judgement]) -> Any:
         ]
         axes.plot(
             range(1, LAGS + 1), values, linestyle=style, marker=marker, markersize=4, color="black", linewidth=1.1,
-            label=judgement.name,
+            label=shortened(judgement.name),
         )  # fmt: skip
     axes.axhline(0, color=GREY, linewidth=0.8, zorder=0)
     axes.set_xticks(range(1, LAGS + 1))
@@ -120,16 +120,18 @@ def autocorrelation_figure(judgements: Sequence[Judgement]) -> Any:
     return figure
 
 
-def heat_map_figure(name: str, policy: Policy, melody: Melodies) -> Any:
+def heat_map_figure(name: str, policy: Policy, melody: Melodies, temperature: float = 1.0) -> Any:
     """The probability of every event at every step of one melody; the events played are ringed.
 
     Args:
       melody: a batch of one, with the context it was composed after.
+      temperature: at which it was composed.
     """
     plt = pyplot()
     with torch.no_grad():
         device = next(policy.parameters()).device
-        shares = log_probabilities(policy, melody.to(device))[0].exp().T.cpu()  # (V, T)
+        log_policy = log_probabilities(policy, melody.to(device))[0] / max(temperature, COLDEST)
+        shares = log_policy.softmax(dim=1).T.cpu()  # (V, T)
     vocabulary, length = policy.vocabulary, int(melody.lengths[0])
     figure, axes = plt.subplots(figsize=(0.22 * max(length, 24) + 1.6, 5.2), layout="constrained")
     image = axes.imshow(
@@ -152,15 +154,20 @@ def heat_map_figure(name: str, policy: Policy, melody: Melodies) -> Any:
     }
     axes.set_yticks(list(marks), list(marks.values()))
     axes.set_xticks(range(0, length, melody.meter.steps_per_beat))
-    axes.set(xlabel="step (sixteenths)", ylabel="event", title=name)
+    axes.set(xlabel="step (sixteenths)", ylabel="event", title=shortened(name))
     bar = figure.colorbar(image, ax=axes, pad=0.01)
     bar.set_ticks([0, 0.1**0.5, 0.5, 0.5**0.5, 1], labels=["0", "0.1", "0.25", "0.5", "1"])
     bar.set_label("probability")
     return figure
 
 
-def svg_text(figure: Any) -> str:
-    """The figure as an SVG element that draws black in the page's text colour and has no ground; closes it."""
+def svg_text(figure: Any, prefix: str, label: str) -> str:
+    """The figure as an SVG element that draws black in the page's text colour and has no ground; closes it.
+
+    Args:
+      prefix: of the element's ids, which must differ from those of the page's other pictures.
+      label: what it shows, for those who do not see it.
+    """
     plt = pyplot()
     buffer = io.StringIO()
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "rltuner", "font.family": "sans-serif"}):
@@ -169,8 +176,15 @@ def svg_text(figure: Any) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     # What has no fill of its own is black by default; white is the ground that separates neighbours.
-    text = text.replace("<svg ", '<svg fill="currentColor" ', 1)
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" fill="currentColor" ', 1)
+    for before in (' id="', "url(#", 'href="#'):
+        text = text.replace(before, before + prefix + "-")
     return text.replace("#000000", "currentColor").replace("#ffffff", "Canvas")
+
+
+def shortened(name: str, longest: int = 24) -> str:
+    """The name, or its end where it is too long for a picture."""
+    return name if len(name) <= longest else "…" + name[-longest + 1 :]
 
 
 def _total_shares(counts: torch.Tensor) -> list[float]:

@@ -159,6 +159,7 @@ def pyplot() -> Any:
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False  # a $ in the name of a source is a $
     import matplotlib.pyplot as plt
 
     return plt

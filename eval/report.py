@@ -6,7 +6,7 @@ import base64
 import csv
 import html
 import io
-import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,10 +22,13 @@ from rltuner.eval.likeness import draw
 from rltuner.eval.plots import piano_rolls_figure, pyplot, tuning_figure
 from rltuner.eval.rows import Row, by_section
 from rltuner.eval.table import Columns, cells, markdown_table
+from rltuner.run_folder import RunFolder
+from rltuner.sources import Source
 from rltuner.storage import find_checkpoint
 
 ROLLS = 12
 EFFECT_FLOOR = 0.2  # Cohen's "small"
+TOLD = {"events", "rule_reward", "kl", "objective", "log_prior"}  # of a record that tuning writes
 
 
 def write_report(
@@ -34,11 +37,25 @@ def write_report(
     rows: Sequence[Row],
     columns: Columns,
     figures: Mapping[str, Any],
+    human: Source | None,
 ) -> None:
-    """Writes everything into `config.report`, which exists and is empty."""
+    """Writes everything into `config.report`, which exists and is empty; `human` is what likeness was measured to."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name in letters that the pictures' font lacks
+        _write(config, judgements, rows, columns, figures, human)
+
+
+def _write(
+    config: EvaluateConfig,
+    judgements: Sequence[Judgement],
+    rows: Sequence[Row],
+    columns: Columns,
+    figures: Mapping[str, Any],
+    human: Source | None,
+) -> None:
     folder = config.report
     assert folder is not None
-    drawn = _draw(config, judgements)
+    drawn = _draw(config, judgements, human)
     try:
         (folder / "plots").mkdir()
         for name, _, figure in drawn:
@@ -59,63 +76,62 @@ Drawn = list[tuple[str, str, Any]]
 """File name, caption, figure."""
 
 
-def _draw(config: EvaluateConfig, judgements: Sequence[Judgement]) -> Drawn:
+def _draw(config: EvaluateConfig, judgements: Sequence[Judgement], human: Source | None) -> Drawn:
     drawn: Drawn = []
+
+    def add(kind: str, caption: str, figure: Any, source: str = "") -> None:
+        """Numbered, since two sources may differ only in what a file name cannot hold."""
+        whose = f"_{_file_name(source)}" if source else ""
+        drawn.append((f"{len(drawn) + 1:02}_{kind}{whose}", caption, figure))
+
     if (figure := pictures.reward_kl_figure(judgements, config.c)) is not None:
-        drawn.append(
-            (
-                "reward_kl",
-                "What the rules pay, against how far the policy went from the Note RNN for it. Along a grey line J = "
-                "reward / c − KL is the same; higher lines are better.",
-                figure,
-            )
+        add(
+            "reward_kl",
+            "What the rules pay, against how far the policy went from the Note RNN for it. Along a grey line J = "
+            "reward / c − KL is the same; higher lines are better.",
+            figure,
         )
-    drawn.append(
-        (
-            "autocorrelation",
-            "Mean autocorrelation of the melodies' class numbers by lag.",
-            pictures.autocorrelation_figure(judgements),
-        )
+    add(
+        "autocorrelation",
+        "Mean autocorrelation of the melodies' class numbers by lag.",
+        pictures.autocorrelation_figure(judgements),
     )
-    drawn.append(
-        (
-            "histograms",
-            "Share of the notes by pitch class, of the intervals, and of the times from onset to onset; the outermost "
-            "bars hold everything beyond. The line is human.",
-            pictures.histograms_figure(judgements),
-        )
+    first = "" if len(judgements) <= pictures.MOST_PANELS else f" The first {pictures.MOST_PANELS} sources."
+    line = " The line is human." if human is not None else ""
+    add(
+        "histograms",
+        "Share of the notes by pitch class, of the intervals, and of the times from onset to onset; the outermost bars "
+        f"hold everything beyond.{line}{first}",
+        pictures.histograms_figure(judgements, human),
     )
     for j in judgements:
         if (policy := j.source.policy) is not None:
             caption = f"{j.name}: the probability of every event at every step of one melody; rings are what was played."
-            figure = pictures.heat_map_figure(j.name, policy, j.source.melodies[0])
-            drawn.append((f"heat_map_{_file_name(j.name)}", caption, figure))
+            figure = pictures.heat_map_figure(j.name, policy, j.source.melodies[0], config.temperature)
+            add("heat_map", caption, figure, j.name)
     generator = torch.Generator().manual_seed(config.seed)
     for j in judgements:
         rolls = draw(j.source.melodies, ROLLS, generator)
-        caption = f"{j.name}: {len(rolls)} melodies drawn at random."
-        drawn.append((f"piano_rolls_{_file_name(j.name)}", caption, piano_rolls_figure(rolls, j.name)))
+        caption = f"{j.name}: {len(rolls)} drawn at random."
+        add("piano_rolls", caption, piano_rolls_figure(rolls, j.name), j.name)
     for j in judgements:
         if j.source.policy is not None and (records := _records(j.name)):
             tuned = j.source.policy.card.get("finetune", {})
             caption = f"{j.name}: what tuning earned by rule, and what it traded for it."
-            drawn.append(
-                (
-                    f"tuning_{_file_name(j.name)}",
-                    caption,
-                    tuning_figure(records, float(tuned.get("c", config.c))),
-                )
-            )
+            c = float(tuned.get("c", config.c))
+            add("tuning", caption, tuning_figure(records, c), j.name)
     return drawn
 
 
 def _records(source: str) -> list[dict[str, Any]]:
-    """metrics.jsonl of the run that made a checkpoint, where it lies beside it or in the run folder."""
-    folder = find_checkpoint(source)
-    for file in (folder / "metrics.jsonl", folder.parent / "metrics.jsonl"):
-        if file.is_file():
-            lines = file.read_text(encoding="utf-8").splitlines()
-            return [json.loads(line) for line in lines if line.strip()]
+    """metrics.jsonl of the run that made a checkpoint, where it lies beside it or in the run folder; else nothing."""
+    try:
+        folder = find_checkpoint(source)
+        for place in (folder, folder.parent):
+            if records := RunFolder(place).records():
+                return records if all(record.keys() >= TOLD for record in records) else []
+    except InputError:  # of another program, or damaged: the figures do not depend on it
+        pass
     return []
 
 
@@ -177,6 +193,15 @@ def _copies(judgements: Sequence[Judgement]) -> list[tuple[str, ...]]:
     ]
 
 
+def _files(judgements: Sequence[Judgement]) -> list[str]:
+    """What must be known of files that were read, or could not be."""
+    return [
+        line
+        for j in judgements
+        for line in (*(f"left out: {reason}" for reason in j.source.left_out), *j.source.remarks)
+    ]
+
+
 _COPY_HEADS = ("source", "melody", "from event", "events", "tune", "from")
 _COPY_TEXT = (
     "The longest stretches that the most-copying melodies share with a training tune, in any key, three a source. Human "
@@ -201,14 +226,19 @@ def _markdown(
         heads = ["row", *(j.name for j in judgements[1:])]
         table = [(title, *values) for title, values in _effect_rows(judgements, rows)]
         parts += [f"## Differences from {judgements[0].name}", _EFFECT_TEXT, _markdown_rows(heads, table)]
-    parts += ["## Copying", _COPY_TEXT, _markdown_rows(_COPY_HEADS, _copies(judgements)), "## Pictures"]
+    parts += ["## Copying", _COPY_TEXT, _markdown_rows(_COPY_HEADS, _copies(judgements))]
+    if files := _files(judgements):
+        parts += ["## Files", "\n".join(f"* {line}" for line in files)]
+    parts.append("## Pictures")
     parts += [f"![{caption}](plots/{name}.png)\n\n{caption}" for name, caption, _ in drawn]
     return "\n\n".join(parts) + "\n"
 
 
 def _markdown_rows(heads: Sequence[str], table: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    return "\n".join(lines + ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in table])
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([line(heads), "|" + "---|" * len(heads), *map(line, table)])
 
 
 def _html(
@@ -230,6 +260,10 @@ def _html(
         body.append(_html_table(heads, table))
     body.append(f"<h2>Copying</h2><p>{html.escape(_COPY_TEXT).replace('`', '')}</p>")
     body.append(_html_table(_COPY_HEADS, _copies(judgements)))
+    if files := _files(judgements):
+        body.append(
+            "<h2>Files</h2><ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in files) + "</ul>"
+        )
     body.append("<h2>Pictures</h2>")
     for name, caption, figure in drawn:
         body.append(
@@ -240,8 +274,8 @@ def _html(
 
 def _picture(name: str, caption: str, figure: Any) -> str:
     """Line drawings as SVG in the page's colours; heat maps, which are pixels, as PNG."""
-    if not name.startswith("heat_map"):
-        return pictures.svg_text(figure)
+    if "heat_map" not in name:
+        return pictures.svg_text(figure, name, caption)
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
     pyplot().close(figure)
@@ -252,7 +286,7 @@ def _picture(name: str, caption: str, figure: Any) -> str:
 def _html_rows(columns: Columns, rows: Sequence[Row]) -> str:
     """The one table, a heading a section."""
     heads = "".join(f"<th scope=col>{html.escape(name)}</th>" for name in columns)
-    lines = [f"<div class=wide><table><thead><tr><th></th><th></th>{heads}</tr></thead>"]
+    lines = [f"<div class=wide tabindex=0><table><thead><tr><th></th><th></th>{heads}</tr></thead>"]
     for section, found in by_section(rows).items():
         lines.append(
             f"<tbody><tr><th colspan={len(columns) + 2} class=section>{html.escape(section)}</th></tr>"
@@ -278,13 +312,17 @@ def _html_table(heads: Sequence[str], table: Sequence[Sequence[str]]) -> str:
         + "</tr>"
         for row in table
     )
-    return f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    return (
+        f"<div class=wide tabindex=0><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def _file_name(source: str) -> str:
-    """The source's name as a part of a file name."""
-    kept = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in source)
-    return kept.strip("_") or "source"
+    """The name as a file system of any kind takes it: the last 40 of its letters."""
+    kept = "".join(
+        letter if (letter.isascii() and letter.isalnum()) or letter in "-_" else "_" for letter in source
+    )
+    return kept.strip("_")[-40:] or "source"
 
 
 _PAGE = """<!doctype html>

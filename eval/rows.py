@@ -33,6 +33,8 @@ class Row:
         """The value as people read it, with half the width of its interval where asked and known; a dash for NaN."""
         if math.isnan(estimate.value):
             return "–"
+        if math.isinf(estimate.value):
+            return "∞"
         half = (estimate.high - estimate.low) / 2
         shown = with_interval and not math.isnan(half)
         if self.kind == "share":
@@ -96,7 +98,7 @@ DIVERSITY_ROWS = (
     Row("distinct_4grams", "Distinct runs of 4", "Diversity", ""),
     Row("distinct_8grams", "Distinct runs of 8", "Diversity", ""),
     Row("edit_distance", "Mean edit distance of two", "Diversity", "↑", "number"),
-    Row("self_similarity", "Similarity to the nearest other", "Diversity", "↓", "number"),
+    Row("self_similarity", "Similarity to the nearest other", "Diversity", "", "number"),
 )
 
 COPYING_ROWS = (

@@ -39,29 +39,47 @@ def cells(row: Row, columns: Columns, with_intervals: bool) -> list[str]:
 def terminal_table(columns: Columns, rows: Sequence[Row] = PAPER_ROWS, width: int = 0) -> Group:
     """One line a row, one column a source, a heading a section where there are several.
 
-    Intervals are shown where they fit into `width` characters; 6 sources without them fit into 80.
+    Intervals are shown where they fit into `width` characters; 6 sources without them fit into 80. Where even that is too
+    much, the columns are shared out among several tables, one below the other; 0 asks for neither.
     """
     heads = [name.replace("paper ", "paper\n") for name in columns]
-    titles = max(len(row.title) for row in rows)
+    titles = max(len(row.title) for row in rows) + 4
     shown, widths = _fitted(columns, rows, heads, True)
-    if titles + 4 + sum(widths) + len(widths) > width:
+    if titles + sum(widths) + len(widths) > width:
         shown, widths = _fitted(columns, rows, heads, False)
-    sections = by_section(rows)
+    parts: list[list[int]] = [[]]
+    for index, size in enumerate(widths):
+        taken = titles + sum(widths[i] + 1 for i in parts[-1])
+        if width and parts[-1] and taken + size + 1 > width:
+            parts.append([])
+        parts[-1].append(index)
+    tables = [table for part in parts for table in _tables(rows, shown, heads, widths, part, titles - 4)]
+    return Group(*tables)
+
+
+def _tables(
+    rows: Sequence[Row],
+    shown: Mapping[Row, Sequence[str]],
+    heads: Sequence[str],
+    widths: Sequence[int],
+    chosen: Sequence[int],
+    titles: int,
+) -> list[Table | Text]:
+    """The chosen columns, a table a section under its heading, without rows that say nothing of them."""
+    sections = by_section([row for row in rows if any(shown[row][i].strip("–\u00a0") for i in chosen)])
     parts: list[Table | Text] = []
     for section, found in sections.items():
-        if len(sections) > 1:
+        if len(by_section(rows)) > 1:
             parts.append(Text(section, style="bold"))
-        table = Table(
-            box=SIMPLE_HEAD, show_header=not parts or len(parts) == 1, padding=(0, 1, 0, 0), pad_edge=False
-        )
+        table = Table(box=SIMPLE_HEAD, show_header=len(parts) < 2, padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("", no_wrap=True, min_width=titles)
         table.add_column("", no_wrap=True, min_width=2)
-        for head, size in zip(heads, widths, strict=True):
-            table.add_column(head, justify="right", overflow="fold", min_width=size)
+        for i in chosen:
+            table.add_column(Text(heads[i]), justify="right", overflow="fold", min_width=widths[i])
         for row in found:
-            table.add_row(row.title, row.wanted, *shown[row])
+            table.add_row(Text(row.title), row.wanted, *(Text(shown[row][i]) for i in chosen))
         parts.append(table)
-    return Group(*parts)
+    return parts
 
 
 def _fitted(
@@ -87,7 +105,7 @@ def markdown_table(columns: Columns, rows: Sequence[Row] = PAPER_ROWS, with_inte
         if len(sections) > 1:
             lines += [f"### {section}", ""]
         lines += [
-            "| row | wanted | " + " | ".join(columns) + " |",
+            "| row | wanted | " + " | ".join(name.replace("|", "\\|") for name in columns) + " |",
             "|---|:-:|" + "---:|" * len(columns),
         ]
         lines += [

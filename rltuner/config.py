@@ -214,7 +214,7 @@ class EvaluateConfig:
     primer: str = "random_note"
     """What checkpoints hear first: none, random_note, human, or a MIDI file."""
     temperature: float = 1.0
-    """Of the checkpoints' sampling. J is always that of temperature 1."""
+    """Of the checkpoints' sampling; they are judged at it, but for --bound, whose J is that of temperature 1."""
     paper: bool = False
     """Put the paper's published columns beside them."""
     json: Path | None = None

@@ -58,13 +58,25 @@ class Divergences:
     """-sum_a pi log pi at every step."""
 
 
+COLDEST = 1e-4  # a temperature of 0, for which softmax has no value, is as this one
+
+
 @torch.no_grad()
-def divergences(policy: Policy, note_rnn: NoteRNN, melodies: Melodies) -> Divergences:
-    """Exact at each step given the melody so far, a batch at a time."""
+def divergences(
+    policy: Policy, note_rnn: NoteRNN, melodies: Melodies, temperature: float = 1.0
+) -> Divergences:
+    """Exact at each step given the melody so far, a batch at a time.
+
+    Args:
+      temperature: at which the policy composes: its log-probabilities are divided by it. At 0 it is certain of its
+        likeliest event, and KL(p || pi) is infinite.
+    """
     parts = []
     for first in range(0, len(melodies), BATCH):
         part = melodies[first : first + BATCH].to(next(policy.parameters()).device)
         log_policy, log_prior = (log_probabilities(network, part) for network in (policy, note_rnn))
+        if temperature != 1:
+            log_policy = (log_policy / max(temperature, COLDEST)).log_softmax(dim=-1)
         of_events = log_prior.gather(2, part.events[..., None])[..., 0]
         entropy = -(log_policy.exp() * log_policy).sum(dim=2)
         parts.append(
@@ -72,7 +84,7 @@ def divergences(policy: Policy, note_rnn: NoteRNN, melodies: Melodies) -> Diverg
                 [
                     torch.where(part.valid, of_events, 0.0).sum(dim=1),
                     divergence(log_policy, log_prior, part),
-                    divergence(log_prior, log_policy, part),
+                    divergence(log_prior, log_policy, part) + (0.0 if temperature else math.inf),
                     torch.where(part.valid, entropy, 0.0).sum(dim=1),
                 ]
             ).cpu()

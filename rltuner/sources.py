@@ -6,6 +6,7 @@ of MIDI files, or ``human``: the shipped test tunes, cut into non-overlapping wi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class Source:
     """What composed them, where it is a checkpoint."""
     left_out: tuple[str, ...] = ()
     """Files that could not be used, each with its reason."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of how files were read."""
 
 
 def read_source(
@@ -61,13 +64,18 @@ def read_source(
     path = Path(source)
     if source == HUMAN:
         return _human(length, meter)
-    if path.is_file():
+    if is_file(path):
         return from_files(source, [path], meter)
-    if source not in shipped_checkpoints() and path.is_dir():
+    if source not in shipped_checkpoints() and os.path.isdir(path):
         holds_checkpoint = (path / CONFIG).is_file() or (path / "policy" / CONFIG).is_file()
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi") and p.is_file())
         if files and not holds_checkpoint:
             return from_files(source, files, meter)
+        if not holds_checkpoint:
+            raise InputError(
+                f"{source}: no checkpoint (no {CONFIG}) and no MIDI file in this folder; name files of other formats one "
+                "by one"
+            )
     policy = load(source).to(device)
     melodies = compose(policy, count, length, primer=primer, seed=seed, temperature=temperature)
     return Source(source, melodies, policy=policy)
@@ -92,7 +100,7 @@ def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> 
     """
     melodies: list[Melodies] = []
     used: list[Path] = []
-    left_out = []
+    left_out, remarks = [], []
     for file in files:
         try:
             song = read_song(file)
@@ -104,6 +112,7 @@ def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> 
             continue
         for remark in song.remarks:
             say(f"{file}: {remark}")
+            remarks.append(f"{file}: {remark}")
         own = song.melody
         melodies.append(own if meter is None else Melodies(own.events, own.lengths, meter=meter))
         used.append(file)
@@ -115,7 +124,13 @@ def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> 
                 f"{used[0]} is in {melodies[0].meter}, {file} in {melody.meter}: evaluate each metre by itself, or "
                 f"give --meter {melodies[0].meter} to count all of them in it"
             )
-    return Source(name, Melodies.concatenate(melodies), torch.arange(len(melodies)), left_out=tuple(left_out))
+    groups = torch.arange(len(melodies))
+    return Source(name, Melodies.concatenate(melodies), groups, None, tuple(left_out), tuple(remarks))
+
+
+def is_file(path: Path) -> bool:
+    """False, without an error, also for a name that no file can have."""
+    return os.path.isfile(path)
 
 
 def pooled(sources: Sequence[str]) -> list[tuple[str, list[Path]]]:
@@ -124,7 +139,7 @@ def pooled(sources: Sequence[str]) -> list[tuple[str, list[Path]]]:
     `rltuner evaluate songs/*.mid` judges the songs together, as it would the folder. They stand where the first of them
     stood, under the name of their folder where it is one, and "files" otherwise.
     """
-    files = [Path(source) for source in sources if source != HUMAN and Path(source).is_file()]
+    files = [Path(source) for source in sources if source != HUMAN and is_file(Path(source))]
     if len(files) < 2:
         return [(source, []) for source in sources]
     folders = {file.parent for file in files}

@@ -117,8 +117,8 @@ def find_checkpoint(name_or_folder: str | os.PathLike[str]) -> Path:
     if text in names:
         return Path(str(resources.files("rltuner.checkpoints"))) / text
     folder = Path(text)
-    if (folder / "policy" / CONFIG).is_file() and not (folder / CONFIG).is_file():
+    if os.path.isfile(folder / "policy" / CONFIG) and not os.path.isfile(folder / CONFIG):
         return folder / "policy"  # a run folder: its policy is what people mean
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path's, also False for a name that no file can have
         raise InputError(f"{text}: no such checkpoint; {suggest(text, names)}, or give a folder")
     return folder

@@ -23,7 +23,7 @@ from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies, Vocabulary
 from rltuner.songs import ANY_PITCH
-from rltuner.sources import melodies_of
+from rltuner.sources import read_source
 from rltuner.storage import CONFIG, shipped_checkpoints
 from rltuner.study.folder import (
     FORMAT,
@@ -158,7 +158,7 @@ def _clips(
 
 
 def _melodies(source: str, count: int, events: int, seed: int) -> Melodies:
-    """What `melodies_of` gives, but for a folder of MIDI files, which may hold any pitch here.
+    """What `read_source` gives, but for a folder of MIDI files, which may hold any pitch here.
 
     A file ends with its last note. A melody that stops within its last bar is as long as the others, with silence at
     its end; one that stops before is too short.
@@ -167,7 +167,7 @@ def _melodies(source: str, count: int, events: int, seed: int) -> Melodies:
     holds_checkpoint = any((folder / CONFIG).is_file() for folder in (path, path / "policy"))
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".mid", ".midi"))
     if source in [*shipped_checkpoints(), "human"] or holds_checkpoint or not path.is_dir() or not files:
-        return melodies_of(source, count, events, seed=seed)
+        return read_source(source, count, events, seed=seed).melodies
     rows = []
     for file in files:
         try:

@@ -135,3 +135,23 @@ def test_the_rows_of_each_melody_are_those_of_a_batch_of_it() -> None:
             assert list(rows) == list(alone)
             told = {name: counts.own[index].item() for name, counts in rows.items()}
             assert told == pytest.approx(alone, nan_ok=True, abs=1e-12), tune
+
+
+def test_cohens_d_is_of_the_melodies_that_are_counted() -> None:
+    generator = torch.Generator().manual_seed(4)
+    one = torch.randn(4000, generator=generator).double() + 1
+    other = torch.randn(4000, generator=generator).double()
+    hidden = torch.rand(4000, generator=generator) < 0.9
+    for left_out in (torch.zeros_like(hidden), hidden):
+        counts = [mean_of(torch.where(left_out, math.nan, values)) for values in (one, other)]
+        found = effect_size(*counts, [replicate({"": c}, replicates=50)[""] for c in counts])
+        assert found.value == pytest.approx(1.0, abs=0.12)
+
+
+def test_a_share_of_nothing_is_bounded_by_the_rule_of_three() -> None:
+    never = {"": share_of(torch.zeros(300, dtype=torch.bool), torch.ones(300, dtype=torch.bool))}
+    always = {"": share_of(torch.ones(300, dtype=torch.bool), torch.ones(300, dtype=torch.bool))}
+    assert estimates(never, replicate(never))[""].high == pytest.approx(3 / 300, rel=0.01)
+    assert estimates(always, replicate(always))[""].low == pytest.approx(1 - 3 / 300, rel=0.01)
+    few = {"": counts_of([1.0, 2.0, 3.0, 4.0])}
+    assert math.isnan(estimates(few, replicate(few))[""].low)

@@ -12,6 +12,7 @@ from rltuner.eval.diversity import (
     distinct_share,
     edit_distances,
     mean_edit_distance,
+    nearest_similarity,
 )
 from rltuner.melody import Melodies
 
@@ -44,10 +45,38 @@ def test_the_mean_over_pairs_is_that_of_all_pairs() -> None:
     melodies = Melodies(torch.randint(4, (12, 9), generator=torch.Generator().manual_seed(0)))
     rows = melodies.events.tolist()
     exact = [levenshtein(a, b) / 9 for i, a in enumerate(rows) for j, b in enumerate(rows) if i != j]
-    mean, error = mean_edit_distance(melodies, 20_000)
-    assert mean == pytest.approx(sum(exact) / len(exact), abs=4 * error)
-    assert 0 < error < 0.003
+    assert mean_edit_distance(melodies)[0] == pytest.approx(sum(exact) / len(exact))
+    assert mean_edit_distance(melodies, 60)[0] == pytest.approx(sum(exact) / len(exact), abs=0.05)
     assert math.isnan(mean_edit_distance(melodies[:1])[0])
+    assert math.isnan(mean_edit_distance(melodies[:4])[1])  # four melodies tell nothing about others
+
+
+@pytest.mark.parametrize("count", [30, 300])
+def test_the_error_of_the_mean_distance_is_that_of_other_melodies(count: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+
+    def melodies() -> Melodies:
+        """Half of them nearly alike, the other half of all kinds, so that it matters which are drawn."""
+        events = torch.randint(2, 38, (count, 12), generator=generator)
+        tame = torch.rand(count, 1, generator=generator) < 0.5
+        return Melodies(torch.where(tame & (torch.arange(12) > 2), 14, events))
+
+    found = [mean_edit_distance(melodies(), 400, seed=i) for i in range(200)]
+    means = torch.tensor([mean for mean, _ in found])
+    errors = torch.tensor([error for _, error in found])
+    assert float(errors.square().mean()) ** 0.5 == pytest.approx(float(means.std()), rel=0.25)
+
+
+def test_long_melodies_take_fewer_pairs() -> None:
+    long = Melodies(torch.randint(38, (40, 2_000), generator=torch.Generator().manual_seed(0)))
+    assert 0.8 < mean_edit_distance(long)[0] <= 1
+    assert 0 <= nearest_similarity(long)[0] < 0.3
+
+
+def test_the_nearest_other_is_found() -> None:
+    melodies = Melodies([[2, 3, 4, 5], [2, 3, 4, 6], [9, 9, 9, 9]])
+    assert nearest_similarity(melodies)[0] == pytest.approx((0.75 + 0.75 + 0) / 3)
+    assert nearest_similarity(Melodies([[2, 3]] * 5))[0] == 1.0
 
 
 def test_a_collapsed_policy_has_no_diversity() -> None:

@@ -16,7 +16,7 @@ from rltuner.eval.command import run
 from rltuner.eval.rows import all_rows
 from rltuner.melody import NO_EVENT, Melodies, Meter
 from rltuner.note_rnn import NoteRNN
-from rltuner.objective import divergences
+from rltuner.objective import divergences, log_probabilities
 from rltuner.policy import Policy, load
 from rltuner.sources import pooled
 
@@ -183,7 +183,7 @@ def test_files_of_any_lengths_are_judged_together(tmp_path: Path, capsys: pytest
     assert (figures["melodies"], figures["steps"]) == (2, 76)
     assert len(figures["left_out_files"]) == 1
     assert "broken.mid" in figures["left_out_files"][0]
-    assert "1 files could not be used" in capsys.readouterr().out
+    assert "left out, since they could not be used: 1 of its files" in capsys.readouterr().out
 
 
 def test_files_in_two_metres_are_refused_unless_one_is_given(tmp_path: Path) -> None:
@@ -230,3 +230,71 @@ def test_a_report_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not an empty folder; give another --report"):
         run(EvaluateConfig(("human",), report=tmp_path, threads=1))
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_is_said_of_a_policy_is_said_of_it_at_its_temperature() -> None:
+    policy, note_rnn = load("psi"), NoteRNN.load("note_rnn")
+    melodies = compose(policy, 4, 8, seed=0, temperature=0.5)
+    pi = (log_probabilities(policy, melodies) / 0.5).log_softmax(dim=-1)
+    p = log_probabilities(note_rnn, melodies)
+    found = divergences(policy, note_rnn, melodies, 0.5)
+    assert found.entropy.tolist() == pytest.approx((-(pi.exp() * pi).sum(dim=(1, 2))).tolist(), rel=1e-4)
+    assert found.kl.tolist() == pytest.approx((pi.exp() * (pi - p)).sum(dim=(1, 2)).tolist(), rel=1e-4)
+    certain = divergences(policy, note_rnn, melodies, 0.0)
+    assert certain.entropy.abs().max() < 1e-3
+    likeliest = pi.argmax(dim=2, keepdim=True)
+    assert certain.kl.tolist() == pytest.approx((-p.gather(2, likeliest).sum(dim=(1, 2))).tolist(), rel=1e-4)
+    assert bool(certain.reverse_kl.isinf().all())
+
+
+def test_names_are_shown_as_they_are_and_never_confused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "z[_red] $a^^b$|x"
+    for folder in (odd, tmp_path / "z"):
+        folder.mkdir()
+        for number, events in enumerate(([14, 1, 16, 18] * 8, [21, 19, 1, 18] * 8)):
+            Melodies([events]).to_midi(folder / f"{number}.mid")
+    sources = (str(odd), str(tmp_path / "z"), f"{tmp_path / 'z'}/", str(tmp_path / "z" / "0.mid"))
+    report = tmp_path / "out"
+    found = run(EvaluateConfig(sources, threads=1, report=report))
+    assert list(found["sources"]) == [str(odd), str(tmp_path / "z"), str(tmp_path / "z" / "0.mid")]
+    assert "z[_red] $a^^b$|x: 2 melodies" in capsys.readouterr().out
+    markdown = (report / "report.md").read_text()
+    assert "$a^^b$\\|x |" in markdown
+    rolls = [file.name for file in (report / "plots").glob("*piano_rolls*")]
+    assert len(rolls) == len(set(rolls)) == 3
+    page = (report / "report.html").read_text()
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids)) > 100
+    files = (str(tmp_path / "z" / "0.mid"), str(tmp_path / "z" / "1.mid"), str(tmp_path / "z"))
+    assert list(run(EvaluateConfig(files, threads=1))["sources"]) == [
+        f"{tmp_path / 'z'}/",
+        str(tmp_path / "z"),
+    ]
+
+
+def test_two_songs_win_nothing_by_agreeing(tmp_path: Path) -> None:
+    for number in range(2):
+        Melodies([[14, 16, 18, 21] * 8]).to_midi(tmp_path / f"{number}.mid")
+    metrics = run(EvaluateConfig((str(tmp_path),), threads=1))["sources"][str(tmp_path)]["metrics"]
+    assert metrics["notes_not_in_key"]["value"] == 0
+    assert all(m["low"] != m["low"] for m in metrics.values())  # two melodies tell nothing about others
+
+
+def test_a_damaged_log_of_tuning_costs_its_picture_only(one_melody: Path, tmp_path: Path) -> None:
+    (one_melody / "metrics.jsonl").write_text('{"updates": 10, "other": 1}\n{"updates": 2')
+    run(EvaluateConfig((str(one_melody),), count=20, threads=1, report=tmp_path / "out"))
+    assert not list((tmp_path / "out" / "plots").glob("*tuning*"))
+    (one_melody / "metrics.jsonl").unlink()
+
+
+def test_what_cannot_be_written_is_said_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for field in ({"json": tmp_path / ("x" * 300)}, {"report": tmp_path / ("y" * 300)}):
+        with pytest.raises(InputError, match="File name too long"):
+            run(EvaluateConfig(("note_rnn",), count=10, threads=1, **field))
+    with pytest.raises(InputError, match="no such checkpoint"):
+        run(EvaluateConfig(("z" * 300,), count=10, threads=1))
+    assert "judged" not in capsys.readouterr().err
