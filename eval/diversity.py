@@ -92,8 +92,8 @@ def nearest_similarity(melodies: Melodies, sample: int = NEIGHBOURS, seed: int =
 
     Neighbours are looked for in the sample, `sample` melodies drawn without replacement, so figures of samples of
     different size do not compare; all melodies where there are fewer, and fewer long ones. 1 where every melody has a
-    copy of itself. NaN with fewer than two melodies, the error with fewer than five. After Self-BLEU (Zhu et al. 2018, "Texygen"), with the edit distance
-    for BLEU.
+    copy of itself. NaN with fewer than two melodies, the error with fewer than five. After Self-BLEU (Zhu et al. 2018,
+    "Texygen"), with the edit distance for BLEU.
     """
     generator = torch.Generator().manual_seed(seed)
     sample = min(sample, math.isqrt(2 * _affordable(sample**2 // 2, melodies, 10 * CELLS)))
