@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import html
 import io
@@ -15,13 +14,13 @@ import torch
 from rltuner.config import EvaluateConfig
 from rltuner.console import say
 from rltuner.errors import InputError
-from rltuner.eval import pictures
+from rltuner.eval import page, pictures
 from rltuner.eval.command import json_text, remarks, what_was_judged, write_text
 from rltuner.eval.judge import Judgement, effects
 from rltuner.eval.likeness import draw
-from rltuner.eval.plots import piano_rolls_figure, pyplot, tuning_figure
-from rltuner.eval.rows import Row, by_section
-from rltuner.eval.table import Columns, cells, markdown_table
+from rltuner.eval.plots import piano_rolls_figure, tuning_figure
+from rltuner.eval.rows import Row
+from rltuner.eval.table import Columns, markdown_table
 from rltuner.run_folder import RunFolder
 from rltuner.sources import Source
 from rltuner.storage import find_checkpoint
@@ -249,7 +248,7 @@ def _html(
     drawn: Drawn,
 ) -> str:
     body = ["<h1>Evaluation</h1>", f"<p>{html.escape(_settings(config, judgements))}</p>"]
-    body.append(_html_rows(columns, rows))
+    body.append(page.rows_table(columns, rows))
     body.append("".join(f"<p class=note>{html.escape(line)}</p>" for line in remarks(list(judgements))))
     if len(judgements) > 1:
         heads = ["row", *(j.name for j in judgements[1:])]
@@ -257,9 +256,9 @@ def _html(
         body.append(
             f"<h2>Differences from {html.escape(judgements[0].name)}</h2><p>{html.escape(_EFFECT_TEXT)}</p>"
         )
-        body.append(_html_table(heads, table))
+        body.append(page.plain_table(heads, table))
     body.append(f"<h2>Copying</h2><p>{html.escape(_COPY_TEXT).replace('`', '')}</p>")
-    body.append(_html_table(_COPY_HEADS, _copies(judgements)))
+    body.append(page.plain_table(_COPY_HEADS, _copies(judgements)))
     if files := _files(judgements):
         body.append(
             "<h2>Files</h2><ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in files) + "</ul>"
@@ -267,54 +266,9 @@ def _html(
     body.append("<h2>Pictures</h2>")
     for name, caption, figure in drawn:
         body.append(
-            f"<figure>{_picture(name, caption, figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+            f"<figure>{page.picture(name, caption, figure)}<figcaption>{html.escape(caption)}</figcaption></figure>"
         )
-    return _PAGE.replace("BODY", "\n".join(body))
-
-
-def _picture(name: str, caption: str, figure: Any) -> str:
-    """Line drawings as SVG in the page's colours; heat maps, which are pixels, as PNG."""
-    if "heat_map" not in name:
-        return pictures.svg_text(figure, name, caption)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    pyplot().close(figure)
-    encoded = base64.b64encode(data.getvalue()).decode()
-    return f'<img alt="{html.escape(caption)}" src="data:image/png;base64,{encoded}">'
-
-
-def _html_rows(columns: Columns, rows: Sequence[Row]) -> str:
-    """The one table, a heading a section."""
-    heads = "".join(f"<th scope=col>{html.escape(name)}</th>" for name in columns)
-    lines = [f"<div class=wide tabindex=0><table><thead><tr><th></th><th></th>{heads}</tr></thead>"]
-    for section, found in by_section(rows).items():
-        lines.append(
-            f"<tbody><tr><th colspan={len(columns) + 2} class=section>{html.escape(section)}</th></tr>"
-        )
-        for row in found:
-            values = "".join(
-                f"<td{' class=best' if cell.endswith('*') else ''}>{html.escape(cell)}</td>"
-                for cell in cells(row, columns, True)
-            )
-            indent = " class=sub" if row.title.startswith(" ") else ""
-            lines.append(
-                f"<tr><th scope=row{indent}>{html.escape(row.title.strip())}</th><td>{row.wanted}</td>{values}</tr>"
-            )
-        lines.append("</tbody>")
-    return "".join(lines) + "</table></div>"
-
-
-def _html_table(heads: Sequence[str], table: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th scope=col>{html.escape(name)}</th>" for name in heads)
-    body = "".join(
-        f"<tr><th scope=row>{html.escape(row[0])}</th>"
-        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in table
-    )
-    return (
-        f"<div class=wide tabindex=0><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return page.PAGE.replace("BODY", "\n".join(body))
 
 
 def _file_name(source: str) -> str:
@@ -323,27 +277,3 @@ def _file_name(source: str) -> str:
         letter if (letter.isascii() and letter.isalnum()) or letter in "-_" else "_" for letter in source
     )
     return kept.strip("_")[-40:] or "source"
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Evaluation of melodies</title>
-<style>
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
-  background: Canvas; color: CanvasText; }
-h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
-th, td { padding: .15rem .7rem; text-align: right; white-space: nowrap }
-th[scope=row], .section { text-align: left } th[scope=row] { font-weight: normal } .sub { padding-left: 1.8rem }
-thead th { position: sticky; top: 0; background: Canvas; border-bottom: 1px solid }
-.section { padding-top: 1rem; border-bottom: 1px solid var(--line) } tbody tr:hover { background: var(--soft) }
-.best { font-weight: bold } .note { font-size: .85rem; margin: .3rem 0 }
-.wide { overflow-x: auto; max-height: 90vh } figure { margin: 1.5rem 0 }
-figure svg, figure img { display: block; max-width: 100%; height: auto }
-figure svg text { fill: currentColor }
-figcaption { font-size: .85rem; max-width: 48rem }
-</style></head><body>
-BODY
-</body></html>
-"""
