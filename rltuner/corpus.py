@@ -52,6 +52,7 @@ KINDS = {
     ".mxl": "musicxml",
     ".xml": "musicxml",
 }
+MAX_FILE_BYTES = 10_000_000  # the parsers have tighter limits
 SERIAL = 64  # with no more items than this, starting processes takes longer than parsing
 OPENING = 16  # onsets by which near-duplicates are told
 SHARES = {"train": 0.8, "validation": 0.9, "test": 1.0}  # where each part ends
@@ -181,6 +182,8 @@ def _read(files: Sequence[tuple[str, Path]]) -> tuple[list[Item], list[Parsed], 
     items, unreadable = [], []
     for source, path in files:
         try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise OSError(f"it has more than {MAX_FILE_BYTES:,} bytes")
             data = path.read_bytes()
         except OSError as error:
             unreadable.append(Parsed(source, "broken", detail=error.strerror or str(error)))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 from rltuner.abc_notation import read_abc
 from rltuner.bars import Draft, UnusableError, align, encode, expand_repeats
 from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
+from rltuner.note_sequences import import_note_seq
 from rltuner.scores import read_midi_tracks, read_musicxml
 from rltuner.time_limit import OutOfTimeError, time_limit
 from rltuner.tunes import Tune
@@ -54,6 +56,7 @@ class Parsed:
 
 def parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
     """All tunes of an item. Never raises: what cannot be read, or not in 5 seconds, is "broken"."""
+    warm_up(item.kind)
     try:
         with time_limit(SECONDS):
             return _parse_item(item, vocabulary)
@@ -66,15 +69,13 @@ def broken(item: Item, reason: str) -> Parsed:
     return Parsed(item.source, "broken", detail=reason)
 
 
-def warm_up() -> None:
-    """Imports what the readers import when they are first needed, which takes longer than a tune may."""
-    import pretty_midi
-    from music21 import abcFormat, converter, musicxml, stream
-
-    from rltuner.note_sequences import import_note_seq
-
-    assert pretty_midi and abcFormat and converter and musicxml and stream
-    import_note_seq()
+def warm_up(kind: str) -> None:
+    """Imports what the reader of that kind imports when it is first needed, which can take longer than a tune may."""
+    import_module("music21.converter")
+    import_module("music21.abcFormat")
+    if kind == "midi":
+        import_module("pretty_midi")
+        import_note_seq()
 
 
 def _parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:

@@ -11,7 +11,7 @@ os.environ.setdefault(
 from rltuner.melody import Vocabulary
 from rltuner.parse import Item, Parsed, parse_item, warm_up
 
-warm_up()
+warm_up("midi")
 
 
 def parse_task(task: tuple[Item, Vocabulary]) -> list[Parsed]:
