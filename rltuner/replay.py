@@ -68,7 +68,10 @@ class Replay:
             "context": self.context,
             "rewards": self.rewards,
             "composed": torch.tensor(self.composed),
-            **{f"steered.{name}": t for name, t in (self.steered.tensors() if self.steered else {}).items()},
+            **{
+                f"steered.{name}": t
+                for name, t in (self.steered.tensors() if self.steered is not None else {}).items()
+            },
         }
 
     def restore(self, tensors: Mapping[str, Tensor], length: int, classes: int, where: object) -> None:

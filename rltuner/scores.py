@@ -6,6 +6,7 @@ are imported when they are first needed. What becomes of the bars is in `rltuner
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -27,7 +28,9 @@ def read_musicxml(path: str, source: str) -> list[Draft]:
     check_musicxml(path)
     from music21 import converter
 
-    score = converter.parse(path, format="musicxml", forceSource=True, storePickle=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of single measures; what is wrong with the whole is raised
+        score = converter.parse(path, format="musicxml", forceSource=True, storePickle=False)
     parts = [part for part in (score.parts or [score]) if part.pitches]
     name = (score.metadata and score.metadata.title) or Path(source).stem
     drafts = []
