@@ -33,9 +33,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 from make_hostile import make, try_file
+from random_configs import numbers
 
 from rltuner import cli, pretrain, results, tuner
-from rltuner.console import progress_bar
 from rltuner.corpus import Corpus, load_corpus
 from rltuner.melody import Meter
 from rltuner.note_rnn import NoteRNN
@@ -52,15 +52,34 @@ PARTICLES = "--smc 2 --smc-systems 2 --smc-every 2 --smc-replay 4"
 PRETRAIN = "--updates 9 --batch-size 2 --window 8 --validate-every 3 --checkpoint-every 2 --hidden-sizes 4 --threads 1"
 # What is tortured: a name, and the words of the command but for its folder.
 RUNS = {
-    "q": f"finetune --algo q --events 160 {FINETUNE} --epsilon 0.3",
-    "psi with particles": f"finetune --algo psi --events 160 {FINETUNE} {PARTICLES}",
-    "g": f"finetune --algo g --events 160 {FINETUNE}",
+    "q": f"finetune --algo q --events 96 {FINETUNE} --epsilon 0.3",
+    "psi with particles": f"finetune --algo psi --events 96 {FINETUNE} {PARTICLES}",
+    "g": f"finetune --algo g --events 96 {FINETUNE}",
     "pretrain": f"pretrain --corpus tunebooks {PRETRAIN}",
 }
 WRITING = ("open", "write", "fsync", "replace", "rename", "mkdir", "close", "unlink", "ftruncate", "pwrite")
 FAILING = ("open", "write", "fsync", "replace", "rename", "mkdir", "pwrite")  # what a full disk refuses
 
 Tally = Counter[str]
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar without a thread of its own, since processes are forked under it."""
+    done, started, drawn = 0, time.monotonic(), -1
+
+    def advance(count: int) -> None:
+        nonlocal done, drawn
+        done = min(done + count, total)
+        tenths = 10 * done // total
+        if sys.stderr.isatty() or tenths > drawn:
+            drawn, end = tenths, "" if sys.stderr.isatty() else "\n"
+            bar = "━" * tenths + " " * (10 - tenths)
+            line = f"\r{title:28} {bar} {done}/{total} {time.monotonic() - started:.0f} s"
+            print(line, end=end, file=sys.__stderr__, flush=True)
+
+    yield advance
+    print(file=sys.__stderr__)
 
 
 def small_corpus(*_: object, **__: object) -> Corpus:
@@ -191,7 +210,7 @@ def resumed(run: str, folder: str, whole: dict[str, Any], tally: Tally) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def stops(run: str, every: int, tally: Tally, advance: Callable[[int], None] | None = None) -> None:
+def stops(run: str, every: int, tally: Tally) -> None:
     """Kills the run at every `every`-th operation on files, and fills the disk there; both are then resumed."""
     assert command(words_of(run, "whole"))[0] == 0
     whole = fingerprint(Path("whole"))
@@ -206,36 +225,38 @@ def stops(run: str, every: int, tally: Tally, advance: Callable[[int], None] | N
     assert in_child(counted) == 0
     operations = int(Path("count").read_text())
     shutil.rmtree("counted")
-    for number in range(1, operations + 1, every):
+    with progress_bar(f"stops: {run}", operations) as advance:
+        for number in range(1, operations + 1, every):
 
-        def killed(number: int = number) -> int:
-            on_operation(number, kill)
-            return command(words_of(run, "part"))[0]
+            def killed(number: int = number) -> int:
+                on_operation(number, kill)
+                return command(words_of(run, "part"))[0]
 
-        def full(number: int = number) -> int:
-            on_operation(number, refuse)
-            code, said = command(words_of(run, "part"))
-            clear = sum("rltuner: " in line for line in said.splitlines()) == 1 and "Traceback" not in said
-            return code if clear else 71
+            def full(number: int = number) -> int:
+                on_operation(number, refuse)
+                code, said = command(words_of(run, "part"))
+                clear = (
+                    sum("rltuner: " in line for line in said.splitlines()) == 1 and "Traceback" not in said
+                )
+                return code if clear else 71
 
-        tally["saves interrupted"] += in_child(killed) == KILLED
-        resumed(run, "part", whole, tally)
-        if number % (4 * every) == 1:
-            code = in_child(full)
-            tally["full disks"] += 1
-            # 0 only where nothing is left to write but what may be missing
-            tally["errors swallowed or unclear"] += code != 2
+            tally["saves interrupted"] += in_child(killed) == KILLED
             resumed(run, "part", whole, tally)
-        for left in Path().glob(".part.*"):
-            shutil.rmtree(left)
-        if advance:
+            if number % (4 * every) == 1:
+                code = in_child(full)
+                tally["full disks"] += 1
+                # 0 only where nothing is left to write but what may be missing
+                tally["errors swallowed or unclear"] += code != 2
+                resumed(run, "part", whole, tally)
+            for left in Path().glob(".part.*"):
+                shutil.rmtree(left)
             advance(every)
 
 
 def kill9(run: str, kills: int, tally: Tally, seed: int = 1) -> None:
     """The real command line, in a process of its own, killed from outside at any moment, and once by Ctrl-C."""
     rng = random.Random(seed)
-    words = [word if word != "160" else "3200" for word in words_of(run, "outside")]
+    words = [word if word != "96" else "3200" for word in words_of(run, "outside")]
     words[words.index("--rules") + 1] = "magenta"
     assert command([*words[:-1], "whole"])[0] == 0
     whole = fingerprint(Path("whole"))
@@ -368,7 +389,11 @@ SUITES = ("stops", "outside", "crowds", "hostile", "numbers")
 
 def main() -> None:
     """All suites, or those named."""
-    chosen = sys.argv[1:] or SUITES
+    chosen, beside = sys.argv[1:] or list(SUITES), None
+    if len(chosen) > 1 and "numbers" in chosen:  # on the other core
+        chosen.remove("numbers")
+        words = [sys.executable, __file__, "numbers", "--json"]
+        beside = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     tally: Tally = Counter(
         dict.fromkeys(
             ("saves interrupted", "runs resumed bit-identically", "hostile files tried", *BROKEN), 0
@@ -380,25 +405,27 @@ def main() -> None:
         with prepared(work):
             if "stops" in chosen:
                 for run in RUNS:
-                    with progress_bar(f"stops: {run}", 160) as bar:
-                        stops(run, 1, tally, lambda n, bar=bar: bar(n, None))
+                    stops(run, 1, tally)
                     file_limit(run, tally)
             if "outside" in chosen:
                 for run in ("q", "psi with particles", "g"):
                     kill9(run, 4, tally)
             if "crowds" in chosen:
                 with progress_bar("crowds", 15) as bar:
-                    crowds(15, tally, lambda n: bar(n, None))
+                    crowds(15, tally, bar)
             if "hostile" in chosen:
                 with progress_bar("hostile files", 2_000) as bar:
-                    hostile(2_000, tally, None, lambda n: bar(n, None))
+                    hostile(2_000, tally, None, bar)
             if "numbers" in chosen:
-                from random_configs import numbers
-
                 with progress_bar("configurations", 300) as bar:
-                    numbers(300, tally, lambda n: bar(n, None))
+                    numbers(300, tally, bar)
+            if beside is not None:
+                tally += Counter(json.loads(beside.communicate()[0].splitlines()[-1]))
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    if "--json" in chosen:
+        print(json.dumps(tally))
+        return
     for name, value in tally.items():
         print(f"{name}: {value}")
     print(
