@@ -256,8 +256,8 @@ def stops(run: str, every: int, tally: Tally) -> None:
 def kill9(run: str, kills: int, tally: Tally, seed: int = 1) -> None:
     """The real command line, in a process of its own, killed from outside at any moment, and once by Ctrl-C."""
     rng = random.Random(seed)
-    words = [word if word != "96" else "3200" for word in words_of(run, "outside")]
-    words[words.index("--rules") + 1] = "magenta"
+    words = [word if word != "96" else "1600" for word in words_of(run, "outside")]
+    tuner.RECORD_EVERY = 10  # as in the processes that are killed
     assert command([*words[:-1], "whole"])[0] == 0
     whole = fingerprint(Path("whole"))
     shutil.rmtree("whole")
@@ -279,6 +279,7 @@ def kill9(run: str, kills: int, tally: Tally, seed: int = 1) -> None:
             tally[f"  {said[-200:]}"] += 1
         tally["saves interrupted"] += 1
     resumed(run, "outside", whole, tally)
+    tuner.RECORD_EVERY = 2
 
 
 def file_limit(run: str, tally: Tally) -> None:
