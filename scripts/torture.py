@@ -256,7 +256,7 @@ def stops(run: str, every: int, tally: Tally) -> None:
 def kill9(run: str, kills: int, tally: Tally, seed: int = 1) -> None:
     """The real command line, in a process of its own, killed from outside at any moment, and once by Ctrl-C."""
     rng = random.Random(seed)
-    words = [word if word != "96" else "1600" for word in words_of(run, "outside")]
+    words = [word if word != "96" else "960" for word in words_of(run, "outside")]
     tuner.RECORD_EVERY = 10  # as in the processes that are killed
     assert command([*words[:-1], "whole"])[0] == 0
     whole = fingerprint(Path("whole"))
@@ -385,7 +385,6 @@ def hostile(
 
 BROKEN = ("crashes", "lost checkpoints", "runs that ended otherwise", "errors swallowed or unclear")
 BROKEN += ("crowds that went wrong", "wrong exit codes", "configurations that broke")
-SUITES = ("stops", "outside", "crowds", "hostile", "numbers")
 
 
 def main() -> None:
@@ -395,33 +394,17 @@ def main() -> None:
         chosen.remove("numbers")
         words = [sys.executable, __file__, "numbers", "--json"]
         beside = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    tally: Tally = Counter(
-        dict.fromkeys(
-            ("saves interrupted", "runs resumed bit-identically", "hostile files tried", *BROKEN), 0
-        )
-    )
+    tally: Tally = Counter(dict.fromkeys((*TRIED, *BROKEN), 0))
     started = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="rltuner-torture-"))
     try:
         with prepared(work):
-            if "stops" in chosen:
-                for run in RUNS:
-                    stops(run, 1, tally)
-                    file_limit(run, tally)
-            if "outside" in chosen:
-                for run in ("q", "psi with particles", "g"):
-                    kill9(run, 4, tally)
-            if "crowds" in chosen:
-                with progress_bar("crowds", 15) as bar:
-                    crowds(15, tally, bar)
-            if "hostile" in chosen:
-                with progress_bar("hostile files", 2_000) as bar:
-                    hostile(2_000, tally, None, bar)
-            if "numbers" in chosen:
-                with progress_bar("configurations", 300) as bar:
-                    numbers(300, tally, bar)
-            if beside is not None:
-                tally += Counter(json.loads(beside.communicate()[0].splitlines()[-1]))
+            for suite in chosen:
+                if suite in RUN:
+                    RUN[suite](tally)
+                    print(f"{suite}: {dict(tally)}", file=sys.stderr)
+        if beside is not None:
+            tally.update(json.loads(beside.communicate()[0].splitlines()[-1]))
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if "--json" in chosen:
@@ -429,11 +412,47 @@ def main() -> None:
         return
     for name, value in tally.items():
         print(f"{name}: {value}")
-    print(
-        f"in {time.monotonic() - started:.0f} s; "
-        + json.dumps({name: tally[name] for name in BROKEN if tally[name]})
-    )
+    print(f"in {time.monotonic() - started:.0f} s")
     sys.exit(any(tally[name] for name in BROKEN))
+
+
+def all_stops(tally: Tally) -> None:
+    for run in RUNS:
+        stops(run, 1, tally)
+        file_limit(run, tally)
+
+
+def all_outside(tally: Tally) -> None:
+    with progress_bar("outside", 3) as advance:
+        for run in ("q", "psi with particles", "g"):
+            kill9(run, 3, tally)
+            advance(1)
+
+
+def all_crowds(tally: Tally) -> None:
+    with progress_bar("crowds", 15) as advance:
+        crowds(15, tally, advance)
+
+
+def all_hostile(tally: Tally) -> None:
+    with progress_bar("hostile files", 2_000) as advance:
+        hostile(2_000, tally, None, advance)
+
+
+def all_numbers(tally: Tally) -> None:
+    with progress_bar("configurations", 300) as advance:
+        numbers(300, tally, advance)
+
+
+TRIED = ("saves interrupted", "runs resumed bit-identically", "hostile files tried")
+RUN: dict[str, Callable[[Tally], None]] = {
+    "crowds": all_crowds,
+    "outside": all_outside,
+    "hostile": all_hostile,
+    "stops": all_stops,
+    "numbers": all_numbers,
+}
+SUITES = tuple(RUN)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def test_a_rule_book_is_read_or_refused(
 @settings(max_examples=100)
 @given(
     st.binary(max_size=200)
-    | st.sampled_from([b"a = " + b"[" * 50_000, b"[a" + b".a" * 50_000 + b"]", b"\xff\xfe"])
+    | st.sampled_from([b"a = " + b"[" * 5_000, b"[a" + b".a" * 5_000 + b"]", b"\xff\xfe"])
 )
 def test_bytes_are_read_or_refused(file: Path, content: bytes) -> None:
     read(load_rulebook, file, content)
