@@ -168,6 +168,6 @@ class Learner:
         optimiser = self.optimiser.state_dict()
         for name, tensor in tensors.items():
             if name.startswith("optimiser."):
-                _, index, moment = name.split(".")
-                optimiser["state"].setdefault(int(index), {})[moment] = tensor.clone()
+                _, number, moment = name.split(".")
+                optimiser["state"].setdefault(int(number), {})[moment] = tensor.clone()
         self.optimiser.load_state_dict(optimiser)

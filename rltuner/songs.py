@@ -99,8 +99,8 @@ def _from_score(file: Path, kind: str) -> tuple[Melodies, str, str, list[str]]:
     except UnusableError as reason:
         raise InputError(f"{file}: {reason}") from None
     except Exception as error:  # a parser of broken text raises anything
-        reason = str(error).removeprefix(f"{file}: ").replace(content, file.name)
-        raise InputError(f"{file}: cannot be read ({' '.join(reason.split())[:160]})") from None
+        says = str(error).removeprefix(f"{file}: ").replace(content, file.name)
+        raise InputError(f"{file}: cannot be read ({' '.join(says.split())[:160]})") from None
     if not drafts:
         raise InputError(f"{file}: no notes")
     if len(drafts) > 1:

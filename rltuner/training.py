@@ -168,8 +168,8 @@ class Training:
         optimiser = self.optimiser.state_dict()
         for name, tensor in tensors.items():
             if name.startswith("optimiser."):
-                _, index, moment = name.split(".")
-                optimiser["state"].setdefault(int(index), {})[moment] = tensor.clone()
+                _, number, moment = name.split(".")
+                optimiser["state"].setdefault(int(number), {})[moment] = tensor.clone()
         try:
             self.windows.generator.set_state(tensors["generator"])
         except RuntimeError as error:

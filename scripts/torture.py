@@ -8,12 +8,9 @@ versions of the same suites.
 
 from __future__ import annotations
 
-import builtins
 import contextlib
-import errno
 import io
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -32,10 +29,11 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
+from faults import KILLED, at_once, command, in_child, kill, on_operation, progress_bar, refuse
 from make_hostile import make, try_file
 from random_configs import numbers
 
-from rltuner import cli, pretrain, results, tuner
+from rltuner import pretrain, results, tuner
 from rltuner.corpus import Corpus, load_corpus
 from rltuner.melody import Meter
 from rltuner.note_rnn import NoteRNN
@@ -43,7 +41,6 @@ from rltuner.run_state import read_records
 from rltuner.tunes import Tune
 from rltuner.workers import Failed, map_guarded
 
-KILLED = 137
 FINETUNE = (
     "--length 8 --batch-size 4 --minibatch-size 4 --replay 8 --checkpoint-every 2 --samples 1 --evaluate 0 "
     "--threads 1"
@@ -57,29 +54,7 @@ RUNS = {
     "g": f"finetune --algo g --events 96 {FINETUNE}",
     "pretrain": f"pretrain --corpus tunebooks {PRETRAIN}",
 }
-WRITING = ("open", "write", "fsync", "replace", "rename", "mkdir", "close", "unlink", "ftruncate", "pwrite")
-FAILING = ("open", "write", "fsync", "replace", "rename", "mkdir", "pwrite")  # what a full disk refuses
-
 Tally = Counter[str]
-
-
-@contextlib.contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar without a thread of its own, since processes are forked under it."""
-    done, started, drawn = 0, time.monotonic(), -1
-
-    def advance(count: int) -> None:
-        nonlocal done, drawn
-        done = min(done + count, total)
-        tenths = 10 * done // total
-        if sys.stderr.isatty() or tenths > drawn:
-            drawn, end = tenths, "" if sys.stderr.isatty() else "\n"
-            bar = "━" * tenths + " " * (10 - tenths)
-            line = f"\r{title:28} {bar} {done}/{total} {time.monotonic() - started:.0f} s"
-            print(line, end=end, file=sys.__stderr__, flush=True)
-
-    yield advance
-    print(file=sys.__stderr__)
 
 
 def small_corpus(*_: object, **__: object) -> Corpus:
@@ -118,67 +93,6 @@ def prepared(work: Path) -> Iterator[None]:
 def words_of(run: str, folder: str) -> list[str]:
     note_rnn = ["--note-rnn", "tiny", "--rules", "book.toml"] if RUNS[run].startswith("finetune") else []
     return [*RUNS[run].split(), *note_rnn, "--out", folder]
-
-
-def command(words: list[str]) -> tuple[int, str]:
-    """Runs rltuner in this process: exit code, and what it wrote to standard error."""
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        try:
-            cli.main(words)
-        except SystemExit as stop:
-            return int(stop.code or 0), said.getvalue()
-    return 0, said.getvalue()
-
-
-def in_child(action: Callable[[], int]) -> int:
-    """The exit code of the action in a forked process."""
-    child = os.fork()
-    if child == 0:
-        code = 70
-        with contextlib.suppress(BaseException):
-            code = action()
-        os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def on_operation(number: int, act: Callable[[str, Any], None], names: tuple[str, ...] = WRITING) -> list[int]:
-    """From now on counts the operations on files in this process; at the given one, and later, calls `act`.
-
-    Returns the counter, a list of one number. For forked processes: nothing is put back.
-    """
-    count = [0]
-
-    def wrapped(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-        def operation(*arguments: Any, **options: Any) -> Any:
-            if name == "open" and original is builtins_open and not set("wax+") & set(str(arguments[1:2])):
-                return original(*arguments, **options)
-            if name == "open" and original is os_open and not arguments[1] & (os.O_WRONLY | os.O_RDWR):
-                return original(*arguments, **options)
-            count[0] += 1
-            if count[0] >= number > 0:
-                act(name, arguments)
-            return original(*arguments, **options)
-
-        return operation
-
-    builtins_open, os_open = builtins.open, os.open
-    for name in names:
-        setattr(os, name, wrapped(name, getattr(os, name)))
-    builtins.open = wrapped("open", builtins_open)  # type: ignore[assignment]
-    return count
-
-
-def kill(name: str, arguments: Any, write: Callable[..., int] = os.write) -> None:
-    """The process is gone; a write has got half-way."""
-    if name == "write":
-        write(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
-    os._exit(KILLED)
-
-
-def refuse(name: str, arguments: Any) -> None:
-    if name in FAILING:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def fingerprint(folder: Path) -> dict[str, Any]:
@@ -306,22 +220,6 @@ def file_limit(run: str, tally: Tally) -> None:
     resumed(run, "part", whole, tally)
 
 
-def at_once(actions: list[Callable[[], int]]) -> list[int]:
-    """Exit codes of the actions, in forked processes that start together."""
-    start = multiprocessing.get_context("fork").Barrier(len(actions))
-    children = []
-    for action in actions:
-        child = os.fork()
-        if child == 0:
-            code = 70
-            with contextlib.suppress(BaseException):
-                start.wait(60)
-                code = action()
-            os._exit(code)
-        children.append(child)
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-
-
 def crowds(times: int, tally: Tally, advance: Callable[[int], None] | None = None) -> None:
     """Commands that want one folder, or one cache, at the same moment."""
     songs = Path("songs")
@@ -425,13 +323,13 @@ def all_stops(tally: Tally) -> None:
 def all_outside(tally: Tally) -> None:
     with progress_bar("outside", 3) as advance:
         for run in ("q", "psi with particles", "g"):
-            kill9(run, 3, tally)
+            kill9(run, 2, tally)
             advance(1)
 
 
 def all_crowds(tally: Tally) -> None:
-    with progress_bar("crowds", 15) as advance:
-        crowds(15, tally, advance)
+    with progress_bar("crowds", 5) as advance:
+        crowds(5, tally, advance)
 
 
 def all_hostile(tally: Tally) -> None:
@@ -446,10 +344,10 @@ def all_numbers(tally: Tally) -> None:
 
 TRIED = ("saves interrupted", "runs resumed bit-identically", "hostile files tried")
 RUN: dict[str, Callable[[Tally], None]] = {
-    "crowds": all_crowds,
-    "outside": all_outside,
     "hostile": all_hostile,
     "stops": all_stops,
+    "crowds": all_crowds,
+    "outside": all_outside,
     "numbers": all_numbers,
 }
 SUITES = tuple(RUN)
