@@ -1,4 +1,4 @@
-"""Faults on purpose: processes that end at a chosen operation on files, disks that are full, processes that start at once."""
+"""Faults on purpose: processes that end at a chosen operation on files, full disks, processes that start at once."""
 
 from __future__ import annotations
 

@@ -288,7 +288,8 @@ BROKEN += ("crowds that went wrong", "wrong exit codes", "configurations that br
 def main() -> None:
     """All suites, or those named."""
     chosen, beside = sys.argv[1:] or list(SUITES), None
-    if len(chosen) > 1 and "numbers" in chosen:  # on the other core
+    is_beside = "--json" in chosen
+    if len(chosen) > 1 and "numbers" in chosen and not is_beside:  # on the other core
         chosen.remove("numbers")
         words = [sys.executable, __file__, "numbers", "--json"]
         beside = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -305,7 +306,7 @@ def main() -> None:
             tally.update(json.loads(beside.communicate()[0].splitlines()[-1]))
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    if "--json" in chosen:
+    if is_beside:
         print(json.dumps(tally))
         return
     for name, value in tally.items():
