@@ -20,7 +20,7 @@ from rltuner.tunes import Tune
 
 PARSER_VERSION = 5  # raise it with every change that alters a tune, so that cached corpora are parsed again
 LONGEST_BAR = 256  # steps, 16 whole notes; one bar of 1000000000/1 would be a list of that many events
-SECONDS = 5.0  # a tune: a thousand times what one takes
+SECONDS = 4.0  # a tune, a thousand times what one takes; with what a signal waits for, all is over within 5
 READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (content, source)
     "abc": read_abc,
     "musicxml": read_musicxml,
@@ -55,7 +55,7 @@ class Parsed:
 
 
 def parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
-    """All tunes of an item. Never raises: what cannot be read, or not in 5 seconds, is "broken"."""
+    """All tunes of an item. Never raises: what cannot be read, or not in 4 seconds, is "broken"."""
     warm_up(item.kind)
     try:
         with time_limit(SECONDS):
