@@ -95,8 +95,10 @@ def kill(name: str, arguments: Any, write: Callable[..., int] = os.write) -> Non
     os._exit(KILLED)
 
 
-def refuse(name: str, arguments: Any) -> None:
+def refuse(name: str, refusals: list[str]) -> None:
+    """The disk is full; what it refuses is noted."""
     if name in FAILING:
+        refusals.append(name)
         raise OSError(errno.ENOSPC, "No space left on device")
 
 

@@ -147,20 +147,22 @@ def stops(run: str, every: int, tally: Tally) -> None:
                 return command(words_of(run, "part"))[0]
 
             def full(number: int = number) -> int:
-                on_operation(number, refuse)
+                refusals: list[str] = []
+                on_operation(number, lambda name, _: refuse(name, refusals))
                 code, said = command(words_of(run, "part"))
-                clear = (
-                    sum("rltuner: " in line for line in said.splitlines()) == 1 and "Traceback" not in said
-                )
-                return code if clear else 71
+                if not refusals:
+                    return 2  # only closing and tidying was left, and nothing was refused
+                clear = sum("rltuner: " in line for line in said.splitlines()) == 1
+                return code if clear and "Traceback" not in said else 71
 
             tally["saves interrupted"] += in_child(killed) == KILLED
             resumed(run, "part", whole, tally)
             if number % (4 * every) == 1:
                 code = in_child(full)
                 tally["full disks"] += 1
-                # 0 only where nothing is left to write but what may be missing
                 tally["errors swallowed or unclear"] += code != 2
+                if code != 2:
+                    tally[f"  {run}: operation {number} refused, exit code {code}"] += 1
                 resumed(run, "part", whole, tally)
             for left in Path().glob(".part.*"):
                 shutil.rmtree(left)
