@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: tune test lint types bench clean
+.PHONY: tune test lint types bench torture clean
 
 tune: $(VENV)/.installed
 	$(BIN)/rltuner finetune --algo psi
@@ -31,3 +31,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# At most 20 minutes on 2 cores: every promise of SECURITY.md, tried.
+torture: $(VENV)/.installed
+	$(BIN)/python scripts/torture.py

@@ -6,6 +6,7 @@ A mistake of the user's (`InputError`) is one line on standard error and exit co
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -40,6 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nothing to say, and nobody to say it to
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        named = f"{error.filename}: " if error.filename else ""
+        print(f"rltuner: {named}{error.strerror}; what was saved before is kept", file=sys.stderr)
+        sys.exit(2)
 
 
 def _parse(words: list[str]) -> Command:
@@ -105,6 +112,11 @@ def _parse_below(
 
 _DESCRIPTION = "Tune melody RNNs so that they obey music theory and still sound like their data."
 Command = Callable[[], object]
+# A disk that is full or broken, a limit on files, a folder without permission: nothing that we could mend.
+_OF_THE_MACHINE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOLCK),
+)
 _SETTINGS = (tyro.conf.OmitArgPrefixes,)
 
 

@@ -58,6 +58,8 @@ class PretrainConfig:
     """Largest norm of a gradient."""
     validate_every: int = 500
     """Updates between two looks at the validation tunes."""
+    checkpoint_every: int = 500
+    """Updates between two savings of the state that --resume goes on from."""
     seed: int = 0
     """Of the split, the initial weights and the windows."""
     threads: int = 2
@@ -66,11 +68,14 @@ class PretrainConfig:
     """Processes that parse the corpus; 0 takes every core."""
     device: str = "cpu"
     """Torch device: cpu, cuda, cuda:1, mps."""
+    resume: Path | None = None
+    """Continue the training in this folder, with the configuration stored there; only --threads, --jobs, --device and
+    --checkpoint-every can be changed."""
 
     def __post_init__(self) -> None:
         where = "pretrain"
         tidy(self)
-        for name in ("updates", "batch_size", "window", "validate_every", "threads"):
+        for name in ("updates", "batch_size", "window", "validate_every", "checkpoint_every", "threads"):
             check(where, name, getattr(self, name), 1)
         check(where, "from_start", self.from_start, 0, 1)
         check(where, "learning_rate", self.learning_rate, 0, 1)

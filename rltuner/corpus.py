@@ -11,21 +11,20 @@ import importlib.util
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 
 from rltuner.abc_notation import split_abc
 from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
 from rltuner.melody import Vocabulary
-from rltuner.parse import PARSER_VERSION, Item, Parsed, parse_item
+from rltuner.parse import PARSER_VERSION, SECONDS, Item, Parsed, broken, parse_item
 from rltuner.rules.rule import suggest
+from rltuner.run_state import locked
 from rltuner.tunes import Tune, load_tunes, save_tunes
+from rltuner.workers import Failed, WorkersCannotStartError, map_guarded
 
 # Folders of the corpus that music21 installs.
 NAMED = {"tunebooks": ("oneills1850", "ryansMammoth"), "airds": ("airdsAirs",), "essen": ("essenFolksong",)}
@@ -53,7 +52,7 @@ KINDS = {
     ".mxl": "musicxml",
     ".xml": "musicxml",
 }
-CHUNK = 16  # items a task: enough to hide the cost of a task, few enough to balance the processes
+MAX_FILE_BYTES = 10_000_000  # the parsers have tighter limits
 SERIAL = 64  # with no more items than this, starting processes takes longer than parsing
 OPENING = 16  # onsets by which near-duplicates are told
 SHARES = {"train": 0.8, "validation": 0.9, "test": 1.0}  # where each part ends
@@ -107,8 +106,13 @@ def load_corpus(
     cached = _cache_file(cache_dir, name, f"{key} {vocabulary.min_pitch} {vocabulary.max_pitch}")
     corpus = _from_cache(cached, name)
     if corpus is None:
-        corpus = _collect(name, [*unreadable, *_parse(items, vocabulary, jobs, progress)])
-        _to_cache(cached, corpus)
+        with _cache_lock(cached) as is_kept:
+            # Another process may have parsed the same meanwhile.
+            corpus = _from_cache(cached, name) if is_kept else None
+            if corpus is None:
+                corpus = _collect(name, [*unreadable, *_parse(items, vocabulary, jobs, progress)])
+                if is_kept:
+                    _to_cache(cached, corpus)
     if not quiet:
         say(corpus.summary())
         for line in corpus.broken:
@@ -178,6 +182,8 @@ def _read(files: Sequence[tuple[str, Path]]) -> tuple[list[Item], list[Parsed], 
     items, unreadable = [], []
     for source, path in files:
         try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise OSError(f"it has more than {MAX_FILE_BYTES:,} bytes")
             data = path.read_bytes()
         except OSError as error:
             unreadable.append(Parsed(source, "broken", detail=error.strerror or str(error)))
@@ -210,28 +216,26 @@ def _decode(data: bytes) -> str:
 def _parse(
     items: Sequence[Item], vocabulary: Vocabulary, jobs: int | None, progress: bool
 ) -> Iterator[Parsed]:
-    """Parses the items in their order, in `jobs` processes."""
-    jobs = min(jobs or os.cpu_count() or 1, -(-len(items) // CHUNK))
-    with (
-        progress_bar("parsing", len(items)) if progress else nullcontext() as advance,
-        ExitStack() as stack,
-    ):
-        vocabularies = [vocabulary] * len(items)
-        if jobs <= 1 or len(items) <= SERIAL:
-            results: Iterator[list[Parsed]] = map(parse_item, items, vocabularies)
-        else:  # spawned, not forked: a fork of a process that has used torch's threads can hang
-            pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn")))
-            results = pool.map(parse_item, items, vocabularies, chunksize=CHUNK)
+    """Parses the items in their order, in `jobs` processes; what takes too long or too much memory is broken."""
+    jobs = min(jobs or os.cpu_count() or 1, len(items))
+    with progress_bar("parsing", len(items)) if progress else nullcontext() as advance:
+        results: Iterator[list[Parsed] | Failed] = (parse_item(item, vocabulary) for item in items)
+        if len(items) > SERIAL:
+            from rltuner.parse_worker import parse_task  # imports every parser, also here
+
+            tasks = [(item, vocabulary) for item in items]
+            # Twice the parser's own limit, which says more: the process is killed only where that could not act.
+            results = map_guarded(parse_task, tasks, jobs, 2 * SECONDS)
         done = 0
         while done < len(items):
             try:
-                parsed = next(results)
-            except BrokenProcessPool:  # out of memory, or started by a script without an `if __name__` guard
-                say("warning: the parsing processes died; parsing goes on in this one")
-                results = map(parse_item, items[done:], vocabularies)
+                result = next(results)
+            except WorkersCannotStartError:
+                say("warning: the parsing processes cannot start; parsing goes on in this one")
+                results = (parse_item(item, vocabulary) for item in items)
                 continue
+            yield from [broken(items[done], f"it {result.reason}")] if isinstance(result, Failed) else result
             done += 1
-            yield from parsed
             if advance is not None:
                 advance(1, None)
 
@@ -267,9 +271,22 @@ def _from_cache(file: Path, name: str) -> Corpus | None:
         return None
 
 
+@contextmanager
+def _cache_lock(file: Path) -> Iterator[bool]:
+    """Held while the corpus of that cache file is parsed, so that it is parsed once; whether it can be cached at all."""
+    with ExitStack() as stack:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(file.parent, "parses the same corpus", f".{file.stem}.lock"))
+            is_kept = True
+        except (OSError, InputError) as error:
+            say(f"warning: the parsed corpus could not be cached ({error}); it is parsed again next time")
+            is_kept = False
+        yield is_kept
+
+
 def _to_cache(file: Path, corpus: Corpus) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         save_tunes(file, corpus.tunes, {"counts": corpus.counts, "broken": corpus.broken})
     except (OSError, InputError) as error:
         say(f"warning: the parsed corpus could not be cached ({error}); it is parsed again next time")

@@ -18,7 +18,7 @@ from rltuner.config import FinetuneConfig
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import Policy, inputs_of
-from rltuner.storage import load_weights
+from rltuner.storage import check_tensors
 
 VALUE_SCALE = 20.0  # rough size of the rules' return of 32 events, before division by c
 
@@ -148,14 +148,26 @@ class Learner:
         return named
 
     def restore(self, tensors: Mapping[str, Tensor], where: object) -> None:
-        """The inverse of `tensors`; InputError where they do not fit."""
+        """The inverse of `tensors`; InputError, with nothing changed, where they do not fit."""
+        expected = {
+            f"{module}.{name}": tensor
+            for module, network in self._modules().items()
+            for name, tensor in network.state_dict().items()
+        }
+        moments = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        if any(name.startswith("optimiser.") for name in tensors):  # there are none before the first step
+            for index, parameter in enumerate(moments):
+                expected[f"optimiser.{index}.step"] = torch.empty((), device="meta")
+                expected[f"optimiser.{index}.exp_avg"] = parameter
+                expected[f"optimiser.{index}.exp_avg_sq"] = parameter
+        check_tensors(expected, tensors, where)
         for module, network in self._modules().items():
             prefix = f"{module}."
             own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            load_weights(network, own, where)
+            network.load_state_dict(own)
         optimiser = self.optimiser.state_dict()
         for name, tensor in tensors.items():
             if name.startswith("optimiser."):
-                _, index, moment = name.split(".")
-                optimiser["state"].setdefault(int(index), {})[moment] = tensor.clone()
+                _, number, moment = name.split(".")
+                optimiser["state"].setdefault(int(number), {})[moment] = tensor.clone()
         self.optimiser.load_state_dict(optimiser)

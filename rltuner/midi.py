@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rltuner.errors import InputError
+from rltuner.file_checks import check_midi
 from rltuner.melody import MAX_TICK, STEPS_PER_QUARTER, Meter
 
 Note = tuple[int, int, int]
@@ -109,8 +110,8 @@ def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
 def parse_midi(path: str | os.PathLike[str]) -> Any:
     """The file as a `pretty_midi.PrettyMIDI`, whatever its tracks hold.
 
-    Raises InputError, naming the file, where it is missing, not readable, no MIDI file, or longer than pretty_midi's
-    own limit of 1e7 ticks. The limit is put back here, since note_seq lifts it, whoever imports that.
+    Raises InputError, naming the file, where it is missing, not readable, no MIDI file, or beyond the limits of
+    `file_checks`. pretty_midi's own limit of 1e7 ticks is put back here, since note_seq lifts it, whoever imports that.
     """
     import pretty_midi
 
@@ -120,11 +121,14 @@ def parse_midi(path: str | os.PathLike[str]) -> Any:
     if not file.is_file():
         raise InputError(f"{path}: no such file" if not file.exists() else f"{path}: not a file")
     try:
+        check_midi(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return pretty_midi.PrettyMIDI(os.fspath(file))
     except PermissionError:
         raise InputError(f"{path}: not readable; check its permissions") from None
+    except InputError:
+        raise
     except Exception as error:  # parsers of broken files raise anything: every one means "not a MIDI file"
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(f"{path}: not a readable MIDI file ({reason})") from None

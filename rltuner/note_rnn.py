@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
-from rltuner.storage import find_checkpoint, load_weights, read_checkpoint, write_checkpoint
+from rltuner.storage import check_tensors, find_checkpoint, load_weights, read_checkpoint, write_checkpoint
 
+MOST_LAYERS, MOST_UNITS, MOST_STEPS = 16, 16_384, 4096  # of a network in a file, and of its bar
 State = list[tuple[Tensor, Tensor]]
 """The recurrent state: (h, c) of each layer, both float32 [B, H]. None stands for zeros."""
 
@@ -117,16 +118,40 @@ class NoteRNN(nn.Module):
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], where: object) -> NoteRNN:
-        """A network of the shape that a checkpoint's configuration gives; InputError where it is malformed."""
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        where: object,
+        tensors: Mapping[str, Tensor] | None = None,
+        prefix: str = "",
+    ) -> NoteRNN:
+        """A network of the shape that a checkpoint's configuration gives, its weights those of a new one.
+
+        InputError where it is malformed, or `tensors` (where given) are not those of such a network: the shapes are
+        compared before memory is taken for them, so that no configuration can ask for more than the file holds.
+
+        Args:
+          config: of the checkpoint.
+          where: names it in an error.
+          tensors: the checkpoint's; of a policy's, those that begin with `prefix`.
+        """
         try:
-            vocabulary = Vocabulary(
-                int(config["vocabulary"]["min_pitch"]), int(config["vocabulary"]["max_pitch"])
-            )
-            sizes = tuple(int(size) for size in config["hidden_sizes"])
-            meter = Meter(*(int(steps) for steps in config["meter"]))
+            pitches = config["vocabulary"]["min_pitch"], config["vocabulary"]["max_pitch"]
+            sizes, steps = tuple(config["hidden_sizes"]), tuple(config["meter"])
+            if any(type(value) is not int for value in (*pitches, *sizes, *steps)):
+                raise TypeError("its numbers must be whole")
+            if not 0 < len(sizes) <= MOST_LAYERS or not 0 < min(sizes) <= max(sizes) <= MOST_UNITS:
+                raise ValueError(f"hidden_sizes: 1 to {MOST_LAYERS} layers of 1 to {MOST_UNITS} units")
+            if len(steps) != 2 or max(steps) > MOST_STEPS:
+                raise ValueError(f"meter: two numbers of steps up to {MOST_STEPS}")
+            vocabulary, meter = Vocabulary(*pitches), Meter(*steps)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: config.json does not describe a Note RNN ({error})") from None
+        if tensors is not None:
+            with torch.device("meta"):
+                shapes = cls(vocabulary, sizes, meter).state_dict()
+            own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            check_tensors(shapes, own, where)
         return cls(vocabulary, sizes, meter)
 
     def save(self, folder: str | os.PathLike[str], **card: Any) -> str:
@@ -140,6 +165,6 @@ class NoteRNN(nn.Module):
         where = find_checkpoint(name_or_folder)
         if config["kind"] != "note_rnn":
             raise InputError(f"{where}: a checkpoint of kind {config['kind']!r}; a Note RNN is needed here")
-        model = cls.from_config(config, where)
+        model = cls.from_config(config, where, tensors)
         load_weights(model, tensors, where)
         return model.eval()

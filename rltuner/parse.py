@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 from rltuner.abc_notation import read_abc
 from rltuner.bars import Draft, UnusableError, align, encode, expand_repeats
 from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
+from rltuner.note_sequences import import_note_seq
 from rltuner.scores import read_midi_tracks, read_musicxml
+from rltuner.time_limit import OutOfTimeError, time_limit
 from rltuner.tunes import Tune
 
-PARSER_VERSION = 4  # raise it with every change that alters a tune, so that cached corpora are parsed again
+PARSER_VERSION = 5  # raise it with every change that alters a tune, so that cached corpora are parsed again
+LONGEST_BAR = 256  # steps, 16 whole notes; one bar of 1000000000/1 would be a list of that many events
+SECONDS = 4.0  # a tune, a thousand times what one takes; with what a signal waits for, all is over within 5
 READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (content, source)
     "abc": read_abc,
     "musicxml": read_musicxml,
@@ -50,7 +55,30 @@ class Parsed:
 
 
 def parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
-    """All tunes of an item. Never raises: what cannot be read is "broken"."""
+    """All tunes of an item. Never raises: what cannot be read, or not in 4 seconds, is "broken"."""
+    warm_up(item.kind)
+    try:
+        with time_limit(SECONDS):
+            return _parse_item(item, vocabulary)
+    except OutOfTimeError:
+        return [broken(item, f"it takes longer than {SECONDS:g} s to read")]
+
+
+def broken(item: Item, reason: str) -> Parsed:
+    """What becomes of an item that could not be read."""
+    return Parsed(item.source, "broken", detail=reason)
+
+
+def warm_up(kind: str) -> None:
+    """Imports what the reader of that kind imports when it is first needed, which can take longer than a tune may."""
+    import_module("music21.converter")
+    import_module("music21.abcFormat")
+    if kind == "midi":
+        import_module("pretty_midi")
+        import_note_seq()
+
+
+def _parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
     try:
         drafts = READERS[item.kind](item.content, item.source)
     except UnusableError as reason:
@@ -73,8 +101,10 @@ def finish(draft: Draft, vocabulary: Vocabulary) -> Parsed:
         try:
             # Cut time has the bar of 4/4, and tunebooks print the same reel in either: one metre here.
             meter = Meter.from_time_signature(*((4, 4) if draft.signature == (2, 2) else draft.signature))
-        except InputError:
+        except (InputError, ZeroDivisionError):
             raise UnusableError("metre off the grid") from None
+        if meter.steps_per_bar > LONGEST_BAR:
+            raise UnusableError("metre off the grid")
         bars = draft.bars
         if any(bar.begins_repeat or bar.ends_repeat or bar.ending for bar in bars):
             played = expand_repeats(bars)

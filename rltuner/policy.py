@@ -160,7 +160,7 @@ def load(name_or_folder: str | os.PathLike[str]) -> Policy:
     kind = config["kind"]
     if kind not in ("note_rnn", "q", "psi", "g"):
         raise InputError(f"{where}: a checkpoint of unknown kind {kind!r}")
-    network = NoteRNN.from_config(config, where)
+    network = NoteRNN.from_config(config, where, tensors, "" if kind == "note_rnn" else "network.")
     if kind == "note_rnn":
         load_weights(network, tensors, where)
         policy = Policy(kind, network, card=_card_of(config))

@@ -2,121 +2,64 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from rltuner import __version__
+from rltuner.atomic import sweep, write_atomically
 from rltuner.config import PretrainConfig
 from rltuner.corpus import Corpus, load_corpus, split_tunes
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
-from rltuner.note_rnn import NoteRNN
-from rltuner.storage import write_atomically
+from rltuner.interrupts import delayed_interrupt
+from rltuner.note_rnn import MOST_UNITS, NoteRNN
+from rltuner.run_state import (
+    MANIFEST,
+    append_record,
+    create_folder,
+    keep_records,
+    load_state,
+    locked,
+    save_state,
+)
+from rltuner.training import Training, fit_of
 from rltuner.tunes import TEST_TUNES, TRAINING_TUNES, Tune, save_tunes
 
-IGNORED = -100  # target of a padded step
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How well a Note RNN predicts tunes."""
-
-    nll: float
-    """Negative log-likelihood in nats an event, whole tunes from the zero input."""
-    accuracy: float
-    """Share of events that were the likeliest class."""
-    events: int
-    """Number of events predicted."""
-    tunes: int
-    """Number of tunes."""
-
-
-class Windows:
-    """Random windows of tunes, as inputs and targets.
-
-    Each tune is laid out as -1 (the zero input) and its events; a window of W inputs and the W events after them
-    starts at the -1 with probability `from_start`, else anywhere. A tune is drawn in proportion to its length.
-    """
-
-    def __init__(self, tunes: Sequence[Tune], window: int, from_start: float, seed: int, device: str) -> None:
-        rows = [torch.tensor([-1, *tune.events], dtype=torch.int64) for tune in tunes]
-        self.flat = torch.cat(rows).to(device)
-        self.lengths = torch.tensor([len(row) - 1 for row in rows])
-        self.starts = torch.tensor([0, *(len(row) for row in rows)][:-1]).cumsum(0)
-        self.window, self.from_start = window, from_start
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def draw(self, count: int) -> tuple[Tensor, Tensor]:
-        """inputs and targets, int64 [count, W]; targets past a tune's end are IGNORED."""
-        tune = torch.multinomial(self.lengths.float(), count, replacement=True, generator=self.generator)
-        length = self.lengths[tune]
-        room = (length - self.window).clamp(min=0) + 1
-        uniform = torch.rand((2, count), generator=self.generator)
-        offset = torch.where(uniform[0] < self.from_start, 0, (uniform[1] * room).long())
-        inside = offset[:, None] + torch.arange(self.window + 1)  # (count, W + 1), place in the tune
-        past = inside > length[:, None]
-        places = (self.starts[tune][:, None] + inside).clamp(max=len(self.flat) - 1)
-        events = self.flat[places.to(self.flat.device)]
-        past = past.to(self.flat.device)
-        return events[:, :-1].masked_fill(past[:, :-1], 0), events[:, 1:].masked_fill(past[:, 1:], IGNORED)
-
-
-@torch.no_grad()
-def fit_of(model: NoteRNN, tunes: Sequence[Tune], batch_size: int = 64) -> Fit:
-    """Predicts every event of whole tunes from the zero state. NaN without tunes."""
-    device = next(model.parameters()).device
-    loss, right, events = 0.0, 0, 0
-    by_length = sorted(tunes, key=lambda tune: len(tune.events))
-    for first in range(0, len(by_length), batch_size):
-        rows = [
-            torch.tensor([-1, *tune.events], dtype=torch.int64)
-            for tune in by_length[first : first + batch_size]
-        ]
-        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED).to(device)
-        inputs, targets = padded[:, :-1].clamp(min=-1), padded[:, 1:]
-        logits, _ = model(inputs)
-        loss += float(
-            nn.functional.cross_entropy(
-                logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
-            )
-        )
-        right += int((logits.argmax(dim=2) == targets).sum())
-        events += int((targets != IGNORED).sum())
-    return Fit(loss / events, right / events, events, len(tunes)) if events else Fit(math.nan, math.nan, 0, 0)
-
-
-def learning_rate_at(update: int, config: PretrainConfig) -> float:
-    """Warmed up over 2 % of the updates, then lowered to 0 along a cosine."""
-    warm = max(1, config.updates // 50)
-    if update < warm:
-        return config.learning_rate * (update + 1) / warm
-    return (
-        config.learning_rate * 0.5 * (1 + math.cos(math.pi * (update - warm) / max(1, config.updates - warm)))
-    )
+STATE, METRICS = (
+    "checkpoint",
+    "metrics.jsonl",
+)  # in the folder of the Note RNN: what a resumed training goes on from
 
 
 def pretrain(config: PretrainConfig) -> Path:
     """Trains a Note RNN and writes its checkpoint, model card and test tunes; returns the folder.
 
-    The weights kept are those with the lowest validation loss. Raises InputError where the folder exists or the
-    corpus cannot be used.
+    The weights kept are those with the lowest validation loss. With `resume` the training in that folder goes on with
+    its own configuration and tunes, and ends as it would have without the stop. Ctrl-C saves and raises
+    KeyboardInterrupt; the second one does not wait.
+
+    Raises InputError where the folder exists, the corpus cannot be used, or the training cannot be resumed.
     """
     from rltuner.console import progress_bar, say
 
-    if config.out.exists():
-        raise InputError(f"{config.out}: exists already; give another --out")
-    try:  # now, not after the training
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{config.out}: cannot be made ({error.strerror})") from None
+    folder = config.resume if config.resume is not None else config.out
+    if config.resume is not None:
+        config = resumed(config)
+    elif folder.exists():
+        raise InputError(f"{folder}: exists already; give another --out, or --resume {folder}")
+    else:
+        try:  # now, not after the corpus is parsed
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
     device = usable_device(config.device)
     torch.set_num_threads(config.threads)
     corpus = load_corpus(config.corpus, jobs=config.jobs or None)
@@ -126,38 +69,101 @@ def pretrain(config: PretrainConfig) -> Path:
         if not tunes:
             raise InputError(f"corpus {config.corpus}: no tune left for the {part} part; give more tunes")
 
-    model = NoteRNN(hidden_sizes=config.hidden_sizes, seed=config.seed).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
-    windows = Windows(parts["train"], config.window, config.from_start, config.seed, config.device)
-    best, best_weights = math.inf, model.state_dict()
-    started = time.monotonic()
-    with progress_bar("pretraining", config.updates) as advance:
-        for update in range(config.updates):
-            optimiser.param_groups[0]["lr"] = learning_rate_at(update, config)
-            inputs, targets = windows.draw(config.batch_size)
-            logits, _ = model(inputs)
-            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            optimiser.step()
-            if (update + 1) % config.validate_every == 0 or update + 1 == config.updates:
-                fit = fit_of(model, parts["validation"])
-                say(
-                    f"update {update + 1}: validation {fit.nll:.4f} nats an event, accuracy {fit.accuracy:.1%}"
+    training = Training(config, parts["train"], device)
+    tunes_digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def save(path: Path) -> None:
+        facts = {
+            "best": training.best if math.isfinite(training.best) else None,
+            "seconds": training.seconds,
+            "config": settings_of(config),
+            "tunes_sha256": tunes_digest,
+        }
+        save_state(path / STATE, training.updates, training.tensors(), **facts)
+
+    with ExitStack() as held:
+        if config.resume is not None:
+            held.enter_context(locked(folder))
+            sweep(folder)
+            manifest, tensors = load_state(folder / STATE)
+            if manifest.get("tunes_sha256") != tunes_digest:
+                raise InputError(
+                    f"{folder}: the tunes of corpus {config.corpus} are no longer those that the training began with; "
+                    "put them back, or start anew"
                 )
-                if fit.nll < best:
-                    best = fit.nll
-                    best_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            advance(1, f"loss {float(loss.detach()):.3f}" if update % 10 == 0 else None)
-    seconds = time.monotonic() - started
-    model.load_state_dict(best_weights)
-    return _write(model, config, corpus, parts, best, seconds)
+            training.restore(manifest, tensors, folder / STATE)
+            keep_records(folder / METRICS, training.updates)
+        else:
+            held.enter_context(create_folder(folder, save))
+        with progress_bar("pretraining", config.updates) as advance, delayed_interrupt() as interrupted:
+            advance(training.updates, None)
+            before, started = training.seconds, time.monotonic()
+            while training.updates < config.updates and not interrupted():
+                loss, done = training.update(), training.updates
+                if done % config.validate_every == 0 or done == config.updates:
+                    fit = training.validate(parts["validation"])
+                    say(f"update {done}: validation {fit.nll:.4f} nats an event, accuracy {fit.accuracy:.1%}")
+                    record = {"updates": done, "loss": loss, "nll": fit.nll, "accuracy": fit.accuracy}
+                    append_record(folder / METRICS, record)
+                training.seconds = before + time.monotonic() - started
+                if done % config.checkpoint_every == 0 or done == config.updates or interrupted():
+                    save(folder)
+                advance(1, f"loss {loss:.3f}" if done % 10 == 0 else None)
+        if training.updates < config.updates:
+            say(
+                f"stopped after {training.updates} of {config.updates} updates; "
+                f"go on with: rltuner pretrain --resume '{folder}'"
+            )
+            raise KeyboardInterrupt
+        training.model.load_state_dict(training.best_weights)
+        return _write(training.model, config, folder, corpus, parts, training.best, training.seconds)
+
+
+def settings_of(config: PretrainConfig) -> dict[str, Any]:
+    """The configuration as JSON values, without the fields that say where it came from and goes to."""
+    values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
+    return {name: value for name, value in values.items() if name not in ("out", "resume")}
+
+
+RESUMABLE = ("threads", "jobs", "device", "checkpoint_every")
+"""What may be changed when a training is resumed; the rest is its own."""
+
+
+def resumed(config: PretrainConfig) -> PretrainConfig:
+    """The configuration stored in `config.resume`, with the changes asked for that a resumed training allows.
+
+    What `config` leaves at its default asks for no change. Raises InputError for a change of anything else.
+    """
+    folder = config.resume
+    assert folder is not None
+    manifest, _ = load_state(folder / STATE)
+    where, stored = folder / STATE / MANIFEST, manifest.get("config")
+    usual, asked = settings_of(PretrainConfig()), settings_of(config)
+    if not isinstance(stored, dict) or stored.keys() != usual.keys():
+        raise InputError(f"{where}: not that of a training that can be resumed")
+    for name, value in stored.items():
+        if type(value) is not type(usual[name]) and not (
+            isinstance(usual[name], float) and type(value) is int
+        ):
+            raise InputError(f"{where}: {name} = {value!r} must be of type {type(usual[name]).__name__}")
+    if any(type(size) is not int or size > MOST_UNITS for size in stored["hidden_sizes"]):
+        raise InputError(f"{where}: hidden_sizes = {stored['hidden_sizes']!r} must be whole numbers")
+    changed = {name: value for name, value in asked.items() if value not in (usual[name], stored[name])}
+    for name, value in changed.items():
+        if name not in RESUMABLE:
+            raise InputError(
+                f"{folder}: the training has {name} = {stored[name]!r}, not {value!r}; only {', '.join(RESUMABLE)} can "
+                "be changed when it goes on"
+            )
+    values = {**stored, **changed}
+    values["hidden_sizes"] = tuple(values["hidden_sizes"])
+    return PretrainConfig(**values, out=folder, resume=folder)
 
 
 def _write(
     model: NoteRNN,
     config: PretrainConfig,
+    out: Path,
     corpus: Corpus,
     parts: dict[str, list[Tune]],
     validation: float,
@@ -176,20 +182,16 @@ def _write(
         "validation_nll": validation,
         "training_seconds": round(seconds),
     }
-    settings = {
-        name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()
-    }
-    del settings["out"]
-    digest = model.save(config.out, training=settings, corpus=corpus.counts, figures=figures)
-    save_tunes(config.out / TEST_TUNES, tests, {"corpus": corpus.name, "part": "test"})
-    save_tunes(config.out / TRAINING_TUNES, parts["train"], {"corpus": corpus.name, "part": "train"})
-    write_atomically(config.out / "README.md", card_text(config, corpus, parts, figures, model).encode())
-    write_atomically(config.out / "CREDITS.md", credits_text(corpus).encode())
+    digest = model.save(out, training=settings_of(config), corpus=corpus.counts, figures=figures)
+    save_tunes(out / TEST_TUNES, tests, {"corpus": corpus.name, "part": "test"})
+    save_tunes(out / TRAINING_TUNES, parts["train"], {"corpus": corpus.name, "part": "train"})
+    write_atomically(out / "README.md", card_text(config, corpus, parts, figures, model).encode())
+    write_atomically(out / "CREDITS.md", credits_text(corpus).encode())
     say(f"test: {whole.nll:.4f} nats an event, accuracy {whole.accuracy:.1%}, {whole.tunes} whole tunes")
     for meter, fit in by_meter.items():
         say(f"  {meter}: {fit.nll:.4f} nats, accuracy {fit.accuracy:.1%}, {fit.tunes} tunes")
-    say(f"{config.out}: written in {seconds:.0f} s; model SHA-256 {digest[:16]}")
-    return config.out
+    say(f"{out}: written in {seconds:.0f} s; model SHA-256 {digest[:16]}")
+    return out
 
 
 def card_text(

@@ -6,10 +6,14 @@ go stale as the network learns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
+from rltuner.errors import InputError
 from rltuner.melody import Melodies
+from rltuner.storage import check_tensors
 
 
 class Replay:
@@ -27,6 +31,11 @@ class Replay:
 
     def __len__(self) -> int:
         return min(self.composed, self.capacity)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Melodies added in all: composed ones, and steered ones."""
+        return self.composed, self.steered.composed if self.steered is not None else 0
 
     def add(self, melodies: Melodies, rewards: Tensor) -> None:
         """Keeps melodies and their rewards, float32 [B, T]; the oldest make room."""
@@ -59,15 +68,36 @@ class Replay:
             "context": self.context,
             "rewards": self.rewards,
             "composed": torch.tensor(self.composed),
-            **{f"steered.{name}": t for name, t in (self.steered.tensors() if self.steered else {}).items()},
+            **{
+                f"steered.{name}": t
+                for name, t in (self.steered.tensors() if self.steered is not None else {}).items()
+            },
         }
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of `tensors`."""
-        self.events, self.context, self.rewards = (tensors[name] for name in ("events", "context", "rewards"))
-        self.composed = int(tensors["composed"])
+    def restore(self, tensors: Mapping[str, Tensor], length: int, classes: int, where: object) -> None:
+        """The inverse of `tensors`; InputError where they are not of melodies of `length` events of `classes` classes."""
+        prefix = "steered."
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(prefix)}
+        composed = own.get("composed", torch.tensor(-1))
+        filled = composed.shape == () and int(composed) > 0 and self.capacity > 0
+        rows, context = self.capacity if filled else 0, own.get("context", torch.empty((0, 0)))
+        width = context.shape[1] if context.ndim == 2 else 0
+        integers = {"events": (rows, length if filled else 0), "context": (rows, width)}
+        expected = {
+            **{
+                name: torch.empty(shape, dtype=torch.int64, device="meta") for name, shape in integers.items()
+            },
+            "rewards": torch.empty((rows, length if filled else 0), device="meta"),
+            "composed": torch.empty((), dtype=torch.int64, device="meta"),
+        }
+        check_tensors(expected, own, f"{where}: replay")
+        for name in integers:
+            if own[name].numel() and not 0 <= int(own[name].min()) <= int(own[name].max()) < classes:
+                raise InputError(f"{where}: replay: {name} holds classes outside 0 to {classes - 1}")
+        if int(composed) < 0:
+            raise InputError(f"{where}: replay: composed = {int(composed)}")
         if self.steered is not None:
-            prefix = "steered."
-            self.steered.restore(
-                {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-            )
+            particles = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            self.steered.restore(particles, length, classes, where)
+        self.events, self.context, self.rewards = own["events"], own["context"], own["rewards"]
+        self.composed = int(composed)

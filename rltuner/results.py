@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rltuner import __version__
+from rltuner.atomic import write_atomically
 from rltuner.compose import compose
 from rltuner.config import FinetuneConfig, preset
 from rltuner.console import output_console, say
@@ -23,7 +24,6 @@ from rltuner.objective import Objective, measure
 from rltuner.policy import Policy
 from rltuner.rules.book import RuleBook
 from rltuner.run_folder import RunFolder
-from rltuner.storage import write_atomically
 
 SAMPLE_QPM = 100.0
 FEW_DISTINCT = 0.5  # of the Note RNN's share of distinct melodies; below, the policy has collapsed

@@ -1,27 +1,37 @@
 """The folder of a tuning run: config.toml, metrics.jsonl, checkpoint/ (latest, resumable) and its results.
 
-The checkpoint is one safetensors file, replaced atomically: networks, optimiser, replay, random generator, counters.
+The checkpoint holds networks, optimiser, replay, random generator and counters; `run_state` says how it is replaced.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rltuner.atomic import sweep, write_atomically
 from rltuner.config import FinetuneConfig
 from rltuner.errors import InputError
 from rltuner.learner import Learner
 from rltuner.replay import Replay
 from rltuner.rules.book import RuleBook
 from rltuner.rules.plugins import digest_of
-from rltuner.storage import parse_tensors, write_atomically
+from rltuner.run_state import (
+    append_record,
+    create_folder,
+    keep_records,
+    load_state,
+    locked,
+    read_records,
+    save_state,
+)
+from rltuner.storage import read_json
 from rltuner.stored_config import write_config
-
-STATE = "state.safetensors"
 
 
 class RunFolder:
@@ -32,56 +42,59 @@ class RunFolder:
         self.config = path / "config.toml"
         self.rules = path / "rules.json"
         self.metrics = path / "metrics.jsonl"
-        self.checkpoint = path / "checkpoint" / STATE
+        self.checkpoint = path / "checkpoint"
         self.policy = path / "policy"
         self.samples = path / "samples"
         self.plots = path / "plots"
         self.report = path / "report.md"
 
     @classmethod
-    def create(cls, config: FinetuneConfig, book: RuleBook) -> RunFolder:
-        """A new folder; one that exists is never touched (InputError)."""
-        path = config.out if config.out is not None else _next_name(Path("runs"), config.algo)
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            raise InputError(f"{path}: exists already; give another --out, or --resume {path}") from None
-        except OSError as error:
-            raise InputError(f"{path}: cannot be made ({error.strerror})") from None
-        folder = cls(path)
-        write_atomically(folder.config, write_config(config).encode())
-        write_atomically(folder.rules, (json.dumps(book.record, indent=2) + "\n").encode())
-        return folder
+    def create(
+        cls,
+        config: FinetuneConfig,
+        book: RuleBook,
+        learner: Learner,
+        replay: Replay,
+        generator: torch.Generator,
+    ) -> tuple[RunFolder, ExitStack]:
+        """A new folder with the state before the first update, there whole or not at all, and its lock, held.
+
+        InputError where it exists; a folder that exists is never touched.
+        """
+
+        def fill(path: Path) -> None:
+            folder = cls(path)
+            write_atomically(folder.rules, (json.dumps(book.record, indent=2) + "\n").encode())
+            folder.save(learner, replay, generator, 0)
+            write_atomically(folder.config, write_config(config).encode())
+
+        while True:
+            path = config.out if config.out is not None else _next_name(Path("runs"), config.algo)
+            try:
+                return cls(path), create_folder(path, fill)
+            except InputError:
+                if config.out is not None or not path.exists():
+                    raise  # else another run took the name meanwhile
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Holds the lock of a folder that exists; InputError where another process does."""
+        with locked(self.path):
+            for folder in (self.path, self.policy):
+                sweep(folder)
+            yield
 
     def log(self, record: dict[str, Any]) -> None:
-        """Appends one record to metrics.jsonl."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        """Appends one record to metrics.jsonl, on the disk when it returns."""
+        append_record(self.metrics, record)
 
     def records(self) -> list[dict[str, Any]]:
         """All records of metrics.jsonl; a last line that a crash cut short is left out."""
-        if not self.metrics.is_file():
-            return []
-        lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        records = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                if number < len(lines):
-                    raise InputError(f"{self.metrics}: line {number} is not a record") from None
-        return records
+        return read_records(self.metrics)
 
     def book_record(self) -> dict[str, Any]:
         """What the run stored of its rule book (`RuleBook.record`); InputError where it cannot be read."""
-        try:
-            stored = json.loads(self.rules.read_text(encoding="utf-8"))
-            assert isinstance(stored, dict)
-        except (OSError, ValueError, AssertionError):
-            raise InputError(
-                f"{self.rules}: cannot be read; nothing says which rules the run began with"
-            ) from None
-        return stored
+        return read_json(self.rules, "readable, and nothing else says which rules the run began with")
 
     def check_code(self, file: str) -> None:
         """InputError unless the Python rule file is, byte for byte, the one that the run began with. Does not run it."""
@@ -103,38 +116,30 @@ class RunFolder:
 
     def save(self, learner: Learner, replay: Replay, generator: torch.Generator, updates: int) -> None:
         """Writes the resumable checkpoint."""
-        from safetensors.torch import save
-
         state = {f"learner.{name}": tensor for name, tensor in learner.tensors().items()}
         state |= {f"replay.{name}": tensor for name, tensor in replay.tensors().items()}
         state["generator"] = generator.get_state()
-        state["updates"] = torch.tensor(updates)
-        self.checkpoint.parent.mkdir(exist_ok=True)
-        content = save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()})
-        write_atomically(self.checkpoint, content)
+        save_state(self.checkpoint, updates, state)
 
     def restore(self, learner: Learner, replay: Replay, generator: torch.Generator) -> int:
         """Continues from the checkpoint: returns its number of updates and drops later records of metrics.jsonl.
 
-        Raises InputError where there is no checkpoint, or one that does not fit the configuration.
+        Raises InputError where there is no checkpoint, a damaged one, or one that does not fit the configuration.
         """
-        if not self.checkpoint.is_file():
-            raise InputError(f"{self.path}: nothing to resume ({self.checkpoint} is missing)")
-        state = parse_tensors(self.checkpoint, self.checkpoint.read_bytes())
+        manifest, state = load_state(self.checkpoint)
+        where = self.checkpoint / manifest["file"]
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
 
         try:
-            learner.restore(part("learner."), self.checkpoint)
-            replay.restore(part("replay."))
+            replay.restore(part("replay."), learner.config.length, learner.policy.vocabulary.size, where)
+            learner.restore(part("learner."), where)
             generator.set_state(state["generator"])
-            updates = int(state["updates"])
-        except (KeyError, RuntimeError) as error:
-            raise InputError(f"{self.checkpoint}: does not fit the run's configuration ({error})") from None
-        kept = [record for record in self.records() if record["updates"] <= updates]
-        write_atomically(self.metrics, "".join(json.dumps(record) + "\n" for record in kept).encode())
-        return updates
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise InputError(f"{where}: does not fit the run's configuration ({error})") from None
+        keep_records(self.metrics, manifest["updates"])
+        return int(manifest["updates"])
 
 
 def _next_name(parent: Path, algo: str) -> Path:

@@ -6,7 +6,7 @@ are imported when they are first needed. What becomes of the bars is in `rltuner
 
 from __future__ import annotations
 
-import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -15,21 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from rltuner.bars import FIFTH, MAX_STEPS, REST, Bar, Draft, Sound, UnusableError, check_grid, nearest
+from rltuner.file_checks import check_musicxml
 from rltuner.melody import STEPS_PER_QUARTER, Melodies, Vocabulary
 from rltuner.midi import parse_midi
 from rltuner.note_sequences import import_note_seq
-
-MAX_FILE_BYTES = 10_000_000  # no tune is that long
 
 # MusicXML
 
 
 def read_musicxml(path: str, source: str) -> list[Draft]:
     """Every part with notes, a melody each: of notes that start together the highest, cut at the next."""
-    _check_size(path)
+    check_musicxml(path)
     from music21 import converter
 
-    score = converter.parse(path, format="musicxml", forceSource=True, storePickle=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of single measures; what is wrong with the whole is raised
+        score = converter.parse(path, format="musicxml", forceSource=True, storePickle=False)
     parts = [part for part in (score.parts or [score]) if part.pitches]
     name = (score.metadata and score.metadata.title) or Path(source).stem
     drafts = []
@@ -98,7 +99,6 @@ def read_midi_tracks(path: str, source: str) -> list[Draft]:
     The metre is 4/4 where the file names none. The key is its first key signature, else Krumhansl's estimate
     over all tracks. MIDI marks no pickup: a first bar that begins with silence is taken for one.
     """
-    _check_size(path)
     midi = parse_midi(path)
     tracks = [track for track in midi.instruments if not track.is_drum and track.notes]
     meters = {(sign.numerator, sign.denominator) for sign in midi.time_signature_changes}
@@ -213,8 +213,3 @@ def _key_name(name: str) -> str:
 
 def _draft(source: str, name: str, part: str) -> Draft:
     return Draft(f"{source} ({part})" if part else source, f"{name} ({part})" if part else name)
-
-
-def _check_size(path: str) -> None:
-    if os.path.getsize(path) > MAX_FILE_BYTES:
-        raise UnusableError("too long")

@@ -10,6 +10,7 @@ import torch
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Vocabulary
+from rltuner.time_limit import OutOfTimeError, time_limit
 
 FORMATS = {
     ".mid": "midi",
@@ -19,6 +20,7 @@ FORMATS = {
     ".musicxml": "musicxml",
     ".mxl": "musicxml",
 }
+MAX_ABC_BYTES = 10_000_000
 ANY_PITCH = Vocabulary(0, 128)
 
 
@@ -44,13 +46,21 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
     Raises InputError, naming the file, where it is missing, broken, in several voices, silent, of an unknown format, or
     wider than the vocabulary.
     """
+    from rltuner.parse import SECONDS, warm_up
+
     file = Path(path)
     kind = FORMATS.get(file.suffix.lower())
     if kind is None:
         raise InputError(f"{file}: not one of {', '.join(FORMATS)}")
     if not file.is_file():
         raise InputError(f"{file}: no such file")
-    melody, title, key, remarks = _from_midi(file) if kind == "midi" else _from_score(file, kind)
+    if kind != "midi":
+        warm_up(kind)
+    try:
+        with time_limit(SECONDS):
+            melody, title, key, remarks = _from_midi(file) if kind == "midi" else _from_score(file, kind)
+    except OutOfTimeError:
+        raise InputError(f"{file}: it takes longer than {SECONDS:g} s to read") from None
     melody, moved = _fitted(file, melody, vocabulary if vocabulary is not None else Vocabulary())
     return Song(melody, title, key, (*remarks, *moved))
 
@@ -69,6 +79,8 @@ def _from_score(file: Path, kind: str) -> tuple[Melodies, str, str, list[str]]:
     remarks = []
     if kind == "abc":
         try:
+            if file.stat().st_size > MAX_ABC_BYTES:
+                raise InputError(f"{file}: it has more than {MAX_ABC_BYTES:,} bytes")
             data = file.read_bytes()
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror})") from None
@@ -87,7 +99,8 @@ def _from_score(file: Path, kind: str) -> tuple[Melodies, str, str, list[str]]:
     except UnusableError as reason:
         raise InputError(f"{file}: {reason}") from None
     except Exception as error:  # a parser of broken text raises anything
-        raise InputError(f"{file}: cannot be read ({' '.join(str(error).split())[:160]})") from None
+        says = str(error).removeprefix(f"{file}: ").replace(content, file.name)
+        raise InputError(f"{file}: cannot be read ({' '.join(says.split())[:160]})") from None
     if not drafts:
         raise InputError(f"{file}: no notes")
     if len(drafts) > 1:

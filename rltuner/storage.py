@@ -1,7 +1,10 @@
 """Checkpoint folders: config.json beside model.safetensors, written whole or not at all, checked before use.
 
-config.json holds `format`, `kind`, what the kind needs to rebuild its networks, and the SHA-256 of
+config.json holds `format`, `kind`, what the kind needs to rebuild its networks, and the size and SHA-256 of
 model.safetensors. Nothing is ever unpickled.
+
+While a checkpoint is replaced by another, the old model stays beside the new one until config.json names the new one:
+at every moment the folder holds one checkpoint that is whole, and `read_checkpoint` finds it.
 """
 
 from __future__ import annotations
@@ -17,11 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rltuner.atomic import write_atomically as write_atomically
+from rltuner.atomic import write_atomically
 from rltuner.errors import InputError
 
 FORMAT = 1
 CONFIG, MODEL = "config.json", "model.safetensors"
+PREVIOUS = "model.previous.safetensors"  # while a checkpoint is being replaced
+LARGEST_JSON = 10_000_000  # bytes; ours have some thousand
+LARGEST_MODEL = 4 << 30  # bytes; ours have half a million
 
 
 def write_checkpoint(
@@ -29,18 +35,75 @@ def write_checkpoint(
 ) -> str:
     """Writes a checkpoint folder and returns the SHA-256 of its model file.
 
-    The model is written first: a crash in between leaves a hash that does not match, which loading reports.
+    The new model is read back before config.json names it. Until then a model that was there before stays, as
+    model.previous.safetensors, so that a crash at any moment leaves the old checkpoint or the new one.
+
+    Raises InputError, and keeps what was there, where something cannot be written (a full disk) or read back.
     """
     from safetensors.torch import save
 
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     model = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     digest = hashlib.sha256(model).hexdigest()
-    content = {"format": FORMAT, **config, "model_sha256": digest}
-    write_atomically(target / MODEL, model)
-    write_atomically(target / CONFIG, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    content = {"format": FORMAT, **config, "model_sha256": digest, "model_bytes": len(model)}
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        _keep_previous(target)
+        write_atomically(target / MODEL, model)
+        prove(target / MODEL, len(model), digest)
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(target / CONFIG, text.encode())
+        (target / PREVIOUS).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{target}: the checkpoint cannot be written ({error.strerror or error}); what was there is kept"
+        ) from None
     return digest
+
+
+def _keep_previous(folder: Path) -> None:
+    """The model that config.json names, if any, also as model.previous.safetensors."""
+    try:
+        named = json.loads((folder / CONFIG).read_bytes())["model_sha256"]
+        model = (folder / MODEL).read_bytes()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return  # no checkpoint yet, or none that could be lost
+    if hashlib.sha256(model).hexdigest() == named:  # else a crash left the named one as the previous one
+        write_atomically(folder / PREVIOUS, model)
+
+
+def prove(file: Path, size: int, digest: str) -> bytes:
+    """The content of a file that must have this size and SHA-256; InputError where it has not."""
+    found = os.path.getsize(file)
+    if found != size:
+        raise InputError(f"{file}: it has {found} bytes instead of {size}; it is damaged")
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise InputError(f"{file}: its SHA-256 is not the recorded one; it is damaged")
+    return content
+
+
+def read_json(file: Path, what: str) -> dict[str, Any]:
+    """A JSON object from a file of at most 10 MB; InputError, naming the file and `what` it should be, for any other."""
+    try:
+        if os.path.getsize(file) > LARGEST_JSON:
+            raise ValueError
+        content = json.loads(file.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError
+    except (OSError, ValueError, RecursionError):
+        raise InputError(f"{file}: not {what}") from None
+    return content
+
+
+def check_format(file: Path, found: object, known: int) -> None:
+    """InputError unless the format is the one that this version reads and writes; it names what to do about it."""
+    if found != known:
+        newer = isinstance(found, int) and not isinstance(found, bool) and found > known
+        raise InputError(
+            f"{file}: format {found!r}; this version reads format {known}"
+            + ("; it was written by a later rltuner: install that one" if newer else "")
+        )
 
 
 def read_checkpoint(name_or_folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -57,41 +120,56 @@ def read_checkpoint(name_or_folder: str | os.PathLike[str]) -> tuple[dict[str, A
                 f"{folder}: not a checkpoint ({file.name} is missing); give a folder that holds both "
                 f"{CONFIG} and {MODEL}"
             )
+    what = "the configuration of an rltuner checkpoint"
+    config = read_json(config_file, what)
+    if not {"format", "kind", "model_sha256"} <= config.keys():
+        raise InputError(f"{config_file}: not {what}")
+    check_format(config_file, config["format"], FORMAT)
+    for file in (model_file, folder / PREVIOUS):
+        content = _read_model(file)
+        if content is not None and hashlib.sha256(content).hexdigest() == config["model_sha256"]:
+            return config, parse_tensors(file, content)
+    raise InputError(f"{model_file}: its SHA-256 is not the one in {CONFIG}; the checkpoint is damaged")
+
+
+def _read_model(file: Path) -> bytes | None:
+    """None where it is not there."""
     try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-        found = config["format"], config["kind"], config["model_sha256"]
-    except (ValueError, KeyError, TypeError, OSError):
-        raise InputError(f"{config_file}: not the configuration of an rltuner checkpoint") from None
-    if found[0] != FORMAT:
-        raise InputError(f"{config_file}: format {found[0]!r}; this version reads format {FORMAT}")
-    content = model_file.read_bytes()
-    if hashlib.sha256(content).hexdigest() != found[2]:
-        raise InputError(f"{model_file}: its SHA-256 is not the one in {CONFIG}; the checkpoint is damaged")
-    return config, parse_tensors(model_file, content)
+        if os.path.getsize(file) > LARGEST_MODEL:
+            raise InputError(f"{file}: larger than {LARGEST_MODEL:,} bytes; not a checkpoint of ours")
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from None
 
 
 def parse_tensors(file: Path, content: bytes) -> dict[str, Tensor]:
-    """The tensors in a safetensors file's content; InputError where it is not one or holds NaN or infinity."""
+    """The tensors in a safetensors file's content; InputError where it is not one or holds NaN or infinity.
+
+    safetensors refuses a header whose shapes do not fit the content, before it takes memory for them.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         tensors = load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{file}: not a safetensors file ({error})") from None
+    except Exception as error:  # SafetensorError, and what torch and Python raise of odd types and shapes
+        kind = "" if isinstance(error, SafetensorError) else f"{type(error).__name__}: "
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{file}: not a safetensors file ({kind}{reason})") from None
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if (tensor.is_floating_point() or tensor.is_complex()) and not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{file}: tensor {name} holds NaN or infinite values")
     return tensors
 
 
-def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
-    """Copies tensors into a module; InputError where names or shapes differ."""
-    expected = module.state_dict()
+def check_tensors(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: object) -> None:
+    """InputError where names, shapes or types differ. `expected` may be on the device "meta", which takes no memory."""
     missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing or extra:
         raise InputError(
-            f"{where}: tensors do not fit its configuration (missing {missing}, unexpected {extra})"
+            f"{where}: tensors do not fit its configuration (missing {_some(missing)}, unexpected {_some(extra)})"
         )
     for name, tensor in sorted(tensors.items()):
         if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
@@ -99,6 +177,15 @@ def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: 
                 f"{where}: {name} is {tensor.dtype} {tuple(tensor.shape)}, its configuration says "
                 f"{expected[name].dtype} {tuple(expected[name].shape)}"
             )
+
+
+def _some(names: list[str]) -> str:
+    return str(names) if len(names) <= 4 else f"{names[:4]} and {len(names) - 4} more"
+
+
+def load_weights(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
+    """Copies tensors into a module; InputError where names, shapes or types differ."""
+    check_tensors(module.state_dict(), tensors, where)
     module.load_state_dict(dict(tensors))
 
 

@@ -36,6 +36,7 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
     return preset(name, algo=algo)  # type: ignore[arg-type]
 
 
+LARGEST_FILE = 1_000_000  # bytes
 _NOT_STORED = ("config", "resume", "out")
 RESUMABLE = ("events", "least_distinct", "samples", "evaluate", "checkpoint_every", "threads", "device")
 """What may be changed when a run is resumed; the rest is the run's own."""
@@ -88,11 +89,13 @@ def read_config(file: Path, rules: str | None = None) -> FinetuneConfig:
     rule file where `rules` gives none.
     """
     try:
+        if file.stat().st_size > LARGEST_FILE:
+            raise UnicodeError(f"larger than {LARGEST_FILE:,} bytes")
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not a TOML file ({error})") from None
+    except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
+        raise InputError(f"{file}: not a TOML file ({' '.join(str(error).split())[:160]})") from None
     types = get_type_hints(FinetuneConfig)
     known = [field.name for field in dataclasses.fields(FinetuneConfig) if field.name not in _NOT_STORED]
     for name, value in table.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from rltuner.backups import reward
 from rltuner.collapse import AMONG, LOOKED_AT, expected_distinct, has_collapsed
 from rltuner.compose import compose
 from rltuner.config import FinetuneConfig
+from rltuner.console import progress_bar, say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.exploration import steered, with_a_passage_repeated
@@ -48,7 +50,6 @@ def finetune(config: FinetuneConfig) -> Path:
     folder that exists, or a run that cannot be resumed so. Ctrl-C lets the round end, saves and raises
     KeyboardInterrupt; the second one does not wait.
     """
-    from rltuner.console import progress_bar, say
     from rltuner.results import write_results
 
     if config.resume is not None:
@@ -66,14 +67,31 @@ def finetune(config: FinetuneConfig) -> Path:
     learner = Learner(note_rnn, config)
     replay = Replay(config.replay, config.smc_replay if config.smc else 0)
     generator = torch.Generator().manual_seed(config.seed)
-    updates = 0
-    if config.resume is not None:
-        folder = RunFolder(config.resume)
-        folder.check_book(book)
-        updates = folder.restore(learner, replay, generator)
-    else:
-        folder = RunFolder.create(config, book)
+    with ExitStack() as held:
+        if config.resume is not None:
+            folder, updates = RunFolder(config.resume), 0
+            held.enter_context(folder.opened())
+            folder.check_book(book)
+            updates = folder.restore(learner, replay, generator)
+        else:
+            folder, lock = RunFolder.create(config, book, learner, replay, generator)
+            held.enter_context(lock)
+            updates = 0
+        _tune(folder, config, book, learner, replay, generator, updates)
+        write_results(folder, config, book, note_rnn, learner.policy)
+    return folder.path
 
+
+def _tune(
+    folder: RunFolder,
+    config: FinetuneConfig,
+    book: RuleBook,
+    learner: Learner,
+    replay: Replay,
+    generator: torch.Generator,
+    updates: int,
+) -> None:
+    """All rounds after the first `updates`; raises KeyboardInterrupt where Ctrl-C ended them early."""
     total = rounds_of(config)
     if updates >= total:
         say(f"{folder.path}: tuned to its end already; --events with a larger number goes on")
@@ -85,13 +103,16 @@ def finetune(config: FinetuneConfig) -> Path:
         collapsed = has_collapsed(folder.records(), config.least_distinct)
         while updates < total and not collapsed and not interrupted():
             is_recorded = (updates + 1) % RECORD_EVERY == 0 or updates + 1 == total
-            before = generator.get_state()
+            before, kept = generator.get_state(), replay.counts
             try:
                 record = tune_round(learner, replay, book, generator, updates, measured=is_recorded)
             except RuleError as error:  # raised before anything is learned in this round
-                folder.save(learner, replay, generator.set_state(before), updates)
+                if (
+                    replay.counts == kept
+                ):  # else the replay has this round's melodies, and would get them twice
+                    folder.save(learner, replay, generator.set_state(before), updates)
                 raise RuleError(
-                    f"round {updates + 1}: {error}. The state before it is saved in {folder.path}, which goes on only "
+                    f"round {updates + 1}: {error}. A state before it is saved in {folder.path}, which goes on only "
                     "with the rules it began with; with the rule mended, start a new run (--config takes its settings)"
                 ) from None
             updates += 1
@@ -116,8 +137,6 @@ def finetune(config: FinetuneConfig) -> Path:
             f"stopped after {updates} of {total} rounds; go on with: rltuner finetune --resume '{folder.path}'"
         )
         raise KeyboardInterrupt
-    write_results(folder, config, book, note_rnn, learner.policy)
-    return folder.path
 
 
 def refuse_unfit_vocabulary(name: str, vocabulary: Vocabulary, book: RuleBook) -> None:

@@ -25,9 +25,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rltuner.atomic import write_atomically
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, NUM_SPECIAL_EVENTS, Melodies, Meter, Vocabulary
-from rltuner.storage import write_atomically
 
 FORMAT = "rltuner tunes 1"
 TEST_TUNES = "test_tunes.safetensors"  # beside the Note RNN that did not learn from them

@@ -41,6 +41,7 @@ from rltuner.rules.rule import TOTAL, find, make_rule, parameter_types, paramete
 _FIELDS = ("description", "extends", "key", "meter", "rules")
 DEFAULT_KEY = "C major"
 LARGEST_WEIGHT = 1e6
+LARGEST_FILE = 1_000_000  # bytes
 
 # Scoring makes and drops tensors of 100 KB to 1 MB. glibc hands such memory back to the kernel, which costs more than
 # the arithmetic, until it has seen one larger block freed; this one is never touched, so it takes no memory.
@@ -164,15 +165,26 @@ def _read_table(text: str) -> dict[str, Any]:
     elif text.endswith(".toml"):
         if not Path(text).is_file():
             raise InputError(f"{text}: no such rule book; shipped books: {', '.join(book_names())}")
-        content = Path(text).read_bytes()
+        content = _bytes_of(Path(text))
     else:
         raise InputError(
             f"unknown rule book {text!r}; {suggest(text, book_names())} (or give a .toml file, or a .py rule file)"
         )
     try:
+        if len(content) > LARGEST_FILE:
+            raise UnicodeError(f"larger than {LARGEST_FILE:,} bytes")
         return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{text}: not a TOML file ({error})") from None
+    except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
+        raise InputError(f"{text}: not a TOML file ({' '.join(str(error).split())[:160]})") from None
+
+
+def _bytes_of(file: Path) -> bytes:
+    """The content, one byte more than a book may have at most."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
 
 
 def _with_parents(table: Mapping[str, Any], seen: list[str], folder: Path) -> dict[str, Any]:

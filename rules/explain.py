@@ -11,13 +11,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from rltuner.atomic import write_atomically
 from rltuner.console import output_console, say
 from rltuner.errors import InputError
 from rltuner.key import Key
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies
 from rltuner.rules.book import RuleBook, load_rulebook
 from rltuner.songs import Song, krumhansl_key, read_song
-from rltuner.storage import write_atomically
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 

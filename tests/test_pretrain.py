@@ -8,7 +8,7 @@ import torch
 from rltuner.config import PretrainConfig
 from rltuner.melody import Meter
 from rltuner.note_rnn import NoteRNN
-from rltuner.pretrain import IGNORED, Windows, fit_of, learning_rate_at
+from rltuner.training import IGNORED, Windows, fit_of, learning_rate_at
 from rltuner.tunes import Tune
 
 

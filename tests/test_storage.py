@@ -1,16 +1,21 @@
 """Checkpoints on disk: what is missing, foreign, torn or not finite is refused with its name."""
 
 import json
+import os
+import resource
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from rltuner.atomic import write_atomically
 from rltuner.errors import InputError
+from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import load
-from rltuner.storage import read_checkpoint, write_atomically
+from rltuner.storage import read_checkpoint
 
 
 @pytest.fixture
@@ -111,3 +116,112 @@ def test_tensors_come_back_as_they_were(folder: Path) -> None:
     assert tensors.keys() == expected.keys()
     assert all(torch.equal(tensors[name], expected[name]) for name in expected)
     save_file(tensors, folder / "copy.safetensors")  # a plain safetensors file: other tools read it
+
+
+# Of the version that first wrote format 1. Never made again: later versions must load it.
+KEPT = Path(__file__).parent / "fixtures" / "checkpoint_format_1"
+
+
+@pytest.mark.parametrize("name", ["note_rnn", "q", "g"])
+def test_a_checkpoint_of_the_first_format_loads_and_says_what_it_always_said(name: str) -> None:
+    known = json.loads((KEPT / "log_prob.json").read_text())
+    melodies = Melodies([known["events"]], None, torch.tensor([known["context"]]))
+    policy = load(KEPT / name)
+    assert policy.kind == name
+    assert policy.log_prob(melodies)[0].tolist() == pytest.approx(known["log_prob"][name], abs=1e-5)
+
+
+def test_a_later_format_says_what_to_do(folder: Path) -> None:
+    edit_config(folder, format=2)
+    with pytest.raises(
+        InputError, match="format 2; this version reads format 1; it was written by a later rltuner"
+    ):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "sizes", [[2**31], [16_384] * 16, [10**30], [3] * 10_000, [-1], [], ["3"], [3.5], None]
+)
+def test_a_configuration_that_asks_for_a_huge_network_gets_no_memory_for_it(
+    folder: Path, sizes: object
+) -> None:
+    edit_config(folder, hidden_sizes=sizes)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match="ckpt"):
+        load(folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
+
+
+def test_a_model_file_that_declares_a_huge_shape_gets_no_memory_for_it(folder: Path) -> None:
+    import hashlib
+
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
+    declared = len(header).to_bytes(8, "little") + header + b"1234"
+    for content in (declared, (2**60).to_bytes(8, "little") + header):
+        (folder / "model.safetensors").write_bytes(content)
+        edit_config(folder, model_sha256=hashlib.sha256(content).hexdigest())
+        with pytest.raises(InputError, match="not a safetensors file"):
+            load(folder)
+
+
+def test_weights_of_another_type_are_refused(folder: Path) -> None:
+    import hashlib
+
+    from safetensors.torch import save
+
+    _, tensors = read_checkpoint(folder)
+    content = save({name: tensor.double() for name, tensor in tensors.items()})
+    (folder / "model.safetensors").write_bytes(content)
+    edit_config(folder, model_sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(InputError, match="float64"):
+        load(folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"format": 1e999}', '{"format": ' + "9" * 5_000 + "}"])
+def test_json_that_would_break_the_parser_is_refused(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config\.json"):
+        load(folder)
+
+
+@pytest.mark.parametrize("stopped", range(1, 40))
+def test_a_checkpoint_that_is_replaced_is_the_old_one_or_the_new_one_at_every_moment(
+    stopped: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends at the n-th operation on files; then another one reads, and replaces the checkpoint again."""
+    old, new = (NoteRNN(hidden_sizes=(3,), seed=seed) for seed in (0, 5))
+
+    def child() -> None:
+        count = 0
+
+        def dying(original):
+            def operation(*arguments, **options):
+                nonlocal count
+                count += 1
+                if count == stopped:
+                    os._exit(9)
+                return original(*arguments, **options)
+
+            return operation
+
+        for name in ("open", "write", "fsync", "replace", "unlink", "close"):
+            setattr(os, name, dying(getattr(os, name)))
+        new.save(folder)
+
+    if (pid := os.fork()) == 0:
+        try:
+            child()
+        finally:
+            os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    found = load(folder).network.output.weight
+    assert torch.equal(found, new.output.weight if code == 0 else found)
+    assert any(torch.equal(found, one.output.weight) for one in (old, new))
+    NoteRNN(hidden_sizes=(3,), seed=9).save(folder)
+    assert torch.equal(load(folder).network.output.weight, NoteRNN(hidden_sizes=(3,), seed=9).output.weight)
+    assert not (folder / "model.previous.safetensors").exists()
+
+
+def test_a_copy_of_a_run_folder_needs_nothing_but_itself(folder: Path, tmp_path: Path) -> None:
+    shutil.move(folder, tmp_path / "elsewhere")
+    assert load(tmp_path / "elsewhere").kind == "note_rnn"

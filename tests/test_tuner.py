@@ -59,7 +59,7 @@ def tiny(tiny_note_rnn: Path, out: Path, **changes: object) -> FinetuneConfig:
 @pytest.mark.parametrize("algo", ["q", "psi", "g"])
 def test_a_run_folder_holds_everything(algo: str, note_rnn: Path, tmp_path: Path) -> None:
     out = finetune(tiny(note_rnn, tmp_path / "run", algo=algo))
-    for name in ("config.toml", "metrics.jsonl", "report.md", "rules.json", "checkpoint/state.safetensors"):
+    for name in ("config.toml", "metrics.jsonl", "report.md", "rules.json", "checkpoint/manifest.json"):
         assert (out / name).is_file(), name
     assert {p.name for p in (out / "plots").iterdir()} == {"tuning.png", "piano_rolls.png"}
     assert {p.name for p in (out / "samples").iterdir()} == {"melody-01.mid", "melody-02.mid"}
@@ -403,7 +403,7 @@ def test_resuming_needs_something_to_resume(note_rnn: Path, tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"config\.toml"):
         finetune_defaults(["--resume", str(tmp_path)])
     out = finetune(tiny(note_rnn, tmp_path / "run", events=512, evaluate=0, samples=0))
-    (out / "checkpoint" / "state.safetensors").unlink()
+    (out / "checkpoint" / "manifest.json").unlink()
     with pytest.raises(InputError, match="nothing to resume"):
         finetune(tiny(note_rnn, out, resume=out))
 
