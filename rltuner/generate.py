@@ -7,6 +7,7 @@ or folded, and every interval stays.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -58,7 +59,8 @@ def generate(config: GenerateConfig) -> list[Path]:
         (folder / "manifest.json").write_bytes(content)
     kinds = [kind for kind in ("audio", "png", "musicxml") if kind in names[0]]
     also = f" ({', '.join(kinds)} of each)" if kinds else ""
-    say(f"{config.out}: {len(names)} MIDI files{also} and manifest.json")
+    digest = json.loads(content)["model_sha256"][:16]
+    say(f"{config.out}: {len(names)} MIDI files{also} and manifest.json, by the model with SHA-256 {digest}")
     return [config.out / name["file"] for name in names]
 
 
