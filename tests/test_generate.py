@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import random_tunes
+from generators import random_tunes
 from matplotlib.image import imread
 
 from rltuner.cli import main

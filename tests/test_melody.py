@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import HIGHEST_CLASS, HOLD, REST, random_tunes, tunes
+from generators import HIGHEST_CLASS, HOLD, REST, random_tunes, tunes
 from hypothesis import given
 from hypothesis import strategies as st
 

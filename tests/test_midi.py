@@ -9,7 +9,7 @@ import mido
 import pretty_midi
 import pytest
 import torch
-from conftest import HOLD, REST, canonical_tunes, random_tunes, tunes
+from generators import HOLD, REST, canonical_tunes, random_tunes, tunes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import HOLD, REST, canonical_tunes, tunes
+from generators import HOLD, REST, canonical_tunes, tunes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

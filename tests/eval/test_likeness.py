@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from conftest import random_tunes
+from generators import random_tunes
 from music21 import note, stream
 
 from rltuner.eval.likeness import _overlap, classifier_accuracy, cut, feature_overlaps, features

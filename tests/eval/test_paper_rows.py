@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import HOLD, REST, random_tunes
+from generators import HOLD, REST, random_tunes
 
 from rltuner.errors import InputError
 from rltuner.eval import PUBLISHED, ROW_TITLES, evaluate

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import random_tunes
+from generators import random_tunes
 
 from rltuner.eval import held_out_rewards, mean_rewards
 from rltuner.melody import Melodies

@@ -5,7 +5,7 @@ import random
 
 import pytest
 import torch
-from conftest import HOLD, REST, random_tunes
+from generators import HOLD, REST, random_tunes
 from hypothesis import given
 from hypothesis import strategies as st
 

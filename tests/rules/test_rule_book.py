@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import random_tunes
+from generators import random_tunes
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from conftest import HIGHEST_CLASS, random_tunes, tunes
+from generators import HIGHEST_CLASS, random_tunes, tunes
 from hypothesis import given
 
 from rltuner.errors import InputError

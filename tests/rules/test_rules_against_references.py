@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from conftest import HOLD, REST, random_tunes, tunes
+from generators import HOLD, REST, random_tunes, tunes
 from hypothesis import given
 from slow_reference import RULES, motif, repeated_motif
 

@@ -1,7 +1,7 @@
 """Musical facts about each rule, small enough to count by hand."""
 
 import pytest
-from conftest import HOLD, REST
+from generators import HOLD, REST
 
 from rltuner.melody import Melodies
 from rltuner.rules import make_rule
