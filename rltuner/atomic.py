@@ -7,6 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
+PART = ".rltuner-part"  # ends the names of temporary files: nobody else's end so
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file so that readers, and a crash, see the old content or the new, never a mixture.
@@ -14,7 +16,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     A temporary file beside it is written, forced to the disk and renamed; then the folder is forced to the disk. Only
     functions of `os` touch files, so that a test can stop at each of them. Raises OSError; the old file is then kept.
     """
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}{PART}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         try:
@@ -48,5 +50,5 @@ def sync_folder(folder: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Removes the temporary files that a killed process left. Only for who holds the folder's lock."""
-    for file in folder.glob(".*.????????"):
+    for file in folder.glob(f".*{PART}"):
         file.unlink(missing_ok=True)

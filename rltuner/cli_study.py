@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tyro
 
-from rltuner.config_checks import check, tidy
+from rltuner.config_checks import check, check_seed, tidy
 from rltuner.errors import InputError
 
 Command = Callable[[], object]
@@ -48,6 +48,7 @@ class NewConfig:
         check(where, "catch", self.catch, 0, 20)
         check(where, "bars", self.bars, 1, 32)
         check(where, "qpm", self.qpm, 4, 1000)
+        check_seed(where, self.seed)
         if self.seconds is not None:
             check(where, "seconds", self.seconds, 0.1, 120)
 
@@ -146,7 +147,7 @@ class AnalyzeConfig:
 
     def __post_init__(self) -> None:
         tidy(self)
-        check("study analyze", "seed", self.seed, 0)
+        check_seed("study analyze", self.seed)
 
 
 def analyze(config: AnalyzeConfig) -> Command:
@@ -190,7 +191,7 @@ class SimulateConfig:
         check(where, "spread", self.spread, 0, 10)
         check(where, "careless", self.careless, 0, 1)
         check(where, "studies", self.studies, 0, 100_000)
-        check(where, "seed", self.seed, 0)
+        check_seed(where, self.seed)
 
 
 def simulate(config: SimulateConfig) -> Command:

@@ -52,5 +52,6 @@ def expected_distinct(policy: Policy, melodies: Melodies, among: int = AMONG) ->
 
 def has_collapsed(records: Sequence[Mapping[str, Any]], least: float) -> bool:
     """True where the mean share of distinct melodies in the last three records is below `least`."""
-    last = [record["distinct"] for record in records[-LOOKS:]]
-    return least > 0 and len(last) == LOOKS and sum(last) / LOOKS < least
+    last = [record.get("distinct") for record in records[-LOOKS:]]
+    known = [share for share in last if isinstance(share, int | float)]
+    return least > 0 and len(known) == LOOKS and sum(known) / LOOKS < least

@@ -12,7 +12,7 @@ from typing import Literal
 
 import tyro
 
-from rltuner.config_checks import DEFAULT_C, check, tidy
+from rltuner.config_checks import DEFAULT_C, check, check_seed, tidy
 from rltuner.config_generate import GenerateConfig
 from rltuner.errors import InputError
 
@@ -75,6 +75,7 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         where = "pretrain"
         tidy(self)
+        check_seed(where, self.seed)
         for name in ("updates", "batch_size", "window", "validate_every", "checkpoint_every", "threads"):
             check(where, name, getattr(self, name), 1)
         check(where, "from_start", self.from_start, 0, 1)
@@ -176,6 +177,7 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         where = "finetune"
         tidy(self)
+        check_seed(where, self.seed)
         for name in ("events", "length", "batch_size", "minibatch_size", "threads", "checkpoint_every"):
             check(where, name, getattr(self, name), 1)
         for name in ("replay", "samples", "evaluate"):
@@ -236,6 +238,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         where = "evaluate"
         tidy(self)
+        check_seed(where, self.seed)
         for name in ("count", "length", "threads"):
             check(where, name, getattr(self, name), 1)
         check(where, "temperature", self.temperature, 0)

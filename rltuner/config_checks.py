@@ -26,3 +26,8 @@ def tidy(config: object) -> None:
             object.__setattr__(config, name, Path(value))
         if kind is int and type(value) is not int:
             raise InputError(f"{name} = {value!r} must be a whole number")
+
+
+def check_seed(where: str, seed: int) -> None:
+    """InputError unless the seed is one that every generator takes, with room for those counted up from it."""
+    check(where, "seed", seed, 0, 2**53)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import tyro
 
-from rltuner.config_checks import DEFAULT_C, check, tidy
+from rltuner.config_checks import DEFAULT_C, check, check_seed, tidy
 from rltuner.errors import InputError
 
 AudioFormat = Literal["wav", "flac"]
@@ -81,6 +81,7 @@ class GenerateConfig:
             if self.length != GenerateConfig.length:
                 raise InputError(f"generate: bars = {self.bars} and length = {self.length}; give one of them")
         check(where, "qpm", self.qpm, 4, 1000)
+        check_seed(where, self.seed)
         check(where, "temperature", self.temperature, 0)
         check(where, "top_p", self.top_p, 0, 1)
         check(where, "smc", self.smc, 0)

@@ -8,6 +8,7 @@ policy network's logits and V from a value network of its own, so that the scale
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
 
 import torch
@@ -46,6 +47,14 @@ class ValueNetwork(nn.Module):
         return (value + self.by_step[: value.shape[1]]) * self.scale
 
 
+def digest_of(network: nn.Module) -> str:
+    """SHA-256 over the names and the weights of a network."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 class Learner:
     """Networks and optimiser. `learn` takes one gradient step on whole melodies."""
 
@@ -53,6 +62,8 @@ class Learner:
         self.config = config
         device = torch.device(config.device)
         self.reward_network = copy.deepcopy(note_rnn).to(device).eval().requires_grad_(False)
+        self.note_rnn_digest = digest_of(note_rnn)
+        """SHA-256 of p's weights; a run that goes on wants the same."""
         self.policy = Policy.tuned_from(config.algo, note_rnn, config.temperature).to(device)
         self.backup = self.policy.backup
         self.policy.network.requires_grad_(True)

@@ -38,6 +38,8 @@ def musicxml(
 
     player = instrument.instrumentFromMidiProgram(program)
     player.partId, player.instrumentId = "P1", "P1-I1"  # music21 makes up names at random
+    # Notes are written as they sound, and every program plays pitches, also those that music21 takes for drums.
+    player.transposition, player.midiChannel = None, 0
     part = stream.Part(id="P1")
     part.partName = player.instrumentName
     length, size = int(melodies.lengths[index]), melodies.meter.steps_per_bar
@@ -45,7 +47,7 @@ def musicxml(
     bars[0].append(
         [player, clef.TrebleClef(), key.KeySignature(sharps), meter.TimeSignature(str(melodies.meter))]
     )
-    bars[0].insert(0, tempo.MetronomeMark(number=float(f"{qpm:.4g}")))
+    bars[0].insert(0, tempo.MetronomeMark(number=float(f"{qpm:.6g}")))
     for number, start, element in _elements(melodies.notes(index), len(bars) * size, melodies.meter, sharps):
         bars[number].insert(start / STEPS_PER_QUARTER, element)
     bars[-1].rightBarline = bar.Barline("final")

@@ -28,8 +28,10 @@ from rltuner.run_state import (
     keep_records,
     load_state,
     locked,
+    refuse_links,
     save_state,
 )
+from rltuner.storage import CONFIG, MODEL
 from rltuner.training import Training, fit_of
 from rltuner.tunes import TEST_TUNES, TRAINING_TUNES, Tune, save_tunes
 
@@ -83,6 +85,9 @@ def pretrain(config: PretrainConfig) -> Path:
 
     with ExitStack() as held:
         if config.resume is not None:
+            refuse_links(
+                folder, [".lock", METRICS, STATE, CONFIG, MODEL, TEST_TUNES, TRAINING_TUNES, "README.md"]
+            )
             held.enter_context(locked(folder))
             sweep(folder)
             manifest, tensors = load_state(folder / STATE)
@@ -97,6 +102,7 @@ def pretrain(config: PretrainConfig) -> Path:
             held.enter_context(create_folder(folder, save))
         with progress_bar("pretraining", config.updates) as advance, delayed_interrupt() as interrupted:
             advance(training.updates, None)
+            saved = training.updates
             before, started = training.seconds, time.monotonic()
             while training.updates < config.updates and not interrupted():
                 loss, done = training.update(), training.updates
@@ -108,7 +114,10 @@ def pretrain(config: PretrainConfig) -> Path:
                 training.seconds = before + time.monotonic() - started
                 if done % config.checkpoint_every == 0 or done == config.updates or interrupted():
                     save(folder)
+                    saved = done
                 advance(1, f"loss {loss:.3f}" if done % 10 == 0 else None)
+            if saved != training.updates:  # Ctrl-C came after the update's look at it
+                save(folder)
         if training.updates < config.updates:
             say(
                 f"stopped after {training.updates} of {config.updates} updates; "

@@ -28,6 +28,7 @@ from rltuner.run_state import (
     load_state,
     locked,
     read_records,
+    refuse_links,
     save_state,
 )
 from rltuner.storage import read_json
@@ -47,6 +48,10 @@ class RunFolder:
         self.samples = path / "samples"
         self.plots = path / "plots"
         self.report = path / "report.md"
+        self._written = (
+            *(self.config, self.metrics, self.rules, self.checkpoint),
+            *(self.policy, self.samples, self.plots, self.report),
+        )
 
     @classmethod
     def create(
@@ -79,6 +84,7 @@ class RunFolder:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Holds the lock of a folder that exists; InputError where another process does."""
+        refuse_links(self.path, [".lock", *(path.name for path in self._written)])
         with locked(self.path):
             for folder in (self.path, self.policy):
                 sweep(folder)
@@ -119,7 +125,7 @@ class RunFolder:
         state = {f"learner.{name}": tensor for name, tensor in learner.tensors().items()}
         state |= {f"replay.{name}": tensor for name, tensor in replay.tensors().items()}
         state["generator"] = generator.get_state()
-        save_state(self.checkpoint, updates, state)
+        save_state(self.checkpoint, updates, state, note_rnn_sha256=learner.note_rnn_digest)
 
     def restore(self, learner: Learner, replay: Replay, generator: torch.Generator) -> int:
         """Continues from the checkpoint: returns its number of updates and drops later records of metrics.jsonl.
@@ -127,6 +133,11 @@ class RunFolder:
         Raises InputError where there is no checkpoint, a damaged one, or one that does not fit the configuration.
         """
         manifest, state = load_state(self.checkpoint)
+        if manifest.get("note_rnn_sha256") != learner.note_rnn_digest:
+            raise InputError(
+                f"{self.path}: the Note RNN {learner.config.note_rnn} is no longer the one that the run began with; put "
+                "it back, or start a new run"
+            )
         where = self.checkpoint / manifest["file"]
 
         def part(prefix: str) -> dict[str, Tensor]:
@@ -139,6 +150,9 @@ class RunFolder:
         except (KeyError, RuntimeError, TypeError) as error:
             raise InputError(f"{where}: does not fit the run's configuration ({error})") from None
         keep_records(self.metrics, manifest["updates"])
+        write_atomically(
+            self.config, write_config(learner.config).encode()
+        )  # what was changed holds from now on
         return int(manifest["updates"])
 
 

@@ -176,6 +176,15 @@ def create_folder(path: Path, fill: Callable[[Path], None]) -> contextlib.ExitSt
     return stack
 
 
+def refuse_links(folder: Path, names: Sequence[str]) -> None:
+    """InputError where one of these, which a run writes to, is a link to elsewhere: a run folder may be a stranger's."""
+    for name in names:
+        if (folder / name).is_symlink():
+            raise InputError(
+                f"{folder / name}: a link; a run goes on only in a folder of its own, so copy what it names there"
+            )
+
+
 @contextlib.contextmanager
 def locked(folder: Path, wait: str = "", name: str = LOCK) -> Iterator[None]:
     """Holds the lock of a folder, which the system gives back when the process ends, however it ends.
@@ -189,7 +198,8 @@ def locked(folder: Path, wait: str = "", name: str = LOCK) -> Iterator[None]:
     """
     file = folder / name
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Not through a link: a folder from a stranger must not name a file of the user's to write to.
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise InputError(f"{file}: cannot be written ({error.strerror or error})") from None
     try:

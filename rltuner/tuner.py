@@ -101,6 +101,7 @@ def _tune(
         advance(updates * events, None)
         started, counted = time.monotonic(), updates
         collapsed = has_collapsed(folder.records(), config.least_distinct)
+        saved = updates
         while updates < total and not collapsed and not interrupted():
             is_recorded = (updates + 1) % RECORD_EVERY == 0 or updates + 1 == total
             before, kept = generator.get_state(), replay.counts
@@ -126,7 +127,10 @@ def _tune(
                 collapsed = has_collapsed(folder.records(), config.least_distinct)
             if updates % config.checkpoint_every == 0 or updates == total or collapsed or interrupted():
                 folder.save(learner, replay, generator, updates)
+                saved = updates
             advance(events, None)
+        if saved != updates:  # Ctrl-C came after the round's look at it
+            folder.save(learner, replay, generator, updates)
     if collapsed:
         say(
             f"ended after {updates} of {total} rounds: among {AMONG:,} melodies fewer than {config.least_distinct:.0%} "

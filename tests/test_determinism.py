@@ -150,6 +150,7 @@ def test_every_command_does_the_same_for_the_same_seed_and_says_the_hash(
         assert run("finetune", "--note-rnn", "p/a", *tiny, "--seed", seed, "--out", f"f/{name}") == 0
         said(f"f/{name}/policy")
         assert run("generate", "p/a", "--count", 2, "--seed", seed, "--threads", 1, "--out", f"g/{name}") == 0
+        said("p/a")
         words = ("--count", 30, "--seed", seed, "--threads", 1, "--json", f"e-{name}.json")
         assert run("evaluate", "p/a", *words) == 0
     for pattern in (

@@ -581,3 +581,23 @@ def test_audio_without_its_packages_says_how_to_get_them(
     with pytest.raises(InputError, match=r"pip install 'rltuner\[audio\]'"):
         generate(GenerateConfig(str(psi), tmp_path / "out", audio=True))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("program", range(128))
+def test_musicxml_sounds_as_it_is_written_whatever_plays_it(program: int, tmp_path: Path) -> None:
+    from music21 import converter
+
+    melody = Melodies([[14, 1, 16, 1, 18, 1, 14, 1] * 2])
+    written = musicxml(melody, 0, qpm=120.35, sharps=0, program=program)
+    assert b"<midi-channel>10</midi-channel>" not in written
+    assert b"120.35" in written
+    file = tmp_path / "tune.musicxml"
+    file.write_bytes(written)
+    score = converter.parse(file).toSoundingPitch()
+    assert [note.pitch.midi for note in score.flatten().notes] == [60, 62, 64, 60] * 2
+
+
+@pytest.mark.parametrize("seed", [-1, 10**23])
+def test_a_seed_that_no_generator_takes_is_refused(seed: int) -> None:
+    with pytest.raises(InputError, match="seed = "):
+        GenerateConfig("psi", seed=seed)

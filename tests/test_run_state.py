@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rltuner.atomic import PART, sweep
 from rltuner.errors import InputError
 from rltuner.run_state import (
     append_record,
@@ -17,6 +18,7 @@ from rltuner.run_state import (
     load_state,
     locked,
     read_records,
+    refuse_links,
     save_state,
 )
 
@@ -176,3 +178,28 @@ def test_a_new_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
         locked(tmp_path / "other"),
     ):
         pass
+
+
+def test_a_run_folder_from_a_stranger_cannot_write_through_links(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".lock").symlink_to(precious)
+    with pytest.raises(InputError, match=r"\.lock: a link"):
+        refuse_links(run, [".lock", "policy"])
+    with pytest.raises(InputError, match="cannot be written"), locked(run):
+        pass
+    assert precious.read_text() == "mine"
+
+
+def test_only_files_of_ours_are_swept(tmp_path: Path) -> None:
+    for name in (".env.template", ".note.original", ".x.12345678"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / f".state.0a1b2c3d{PART}").write_text("left by a killed process")
+    sweep(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        ".env.template",
+        ".note.original",
+        ".x.12345678",
+    ]

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shlex
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -435,3 +436,18 @@ def test_a_note_rnn_that_cannot_play_the_tonic_is_refused_with_both_sizes(tmp_pa
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match=r"the test tunes have 38 classes .* the policy has 26 classes"):
         load(tmp_path / "low").compose(1, 4, primer="human")
+
+
+def test_a_run_goes_on_only_with_its_own_note_rnn_and_keeps_what_was_changed(tmp_path: Path) -> None:
+    NoteRNN(hidden_sizes=(8,), seed=1).save(tmp_path / "note")
+    fields: dict[str, Any] = {"batch_size": 4, "length": 4, "samples": 1, "evaluate": 5, "threads": 1}
+    run = finetune(
+        preset("quick", note_rnn=str(tmp_path / "note"), out=tmp_path / "run", events=80, **fields)
+    )
+    longer = dataclasses.replace(read_config(run / "config.toml"), resume=run, events=160)
+    finetune(longer)
+    assert read_config(run / "config.toml").events == 160  # so that a plain --resume goes to the same end
+    shutil.rmtree(tmp_path / "note")
+    NoteRNN(hidden_sizes=(8,), seed=2).save(tmp_path / "note")
+    with pytest.raises(InputError, match="is no longer the one that the run began with"):
+        finetune(FinetuneConfig(resume=run))

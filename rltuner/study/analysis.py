@@ -169,7 +169,7 @@ def rule_in_words(plan: Plan) -> str:
             f"the {plan.trials} trials."
         )
     if rule.one_per_id:
-        sentences.append("Of several sessions with one recruiting id only the first counts.")
+        sentences.append("Of several complete sessions with one recruiting id only the first counts.")
     if design.catch:
         reach = ("", " or next to it", " or anywhere")[rule.identical_tolerance]
         sentences.append(
@@ -221,8 +221,10 @@ def _listeners(
         number = int(row["number"])
         missed = (missed_identical[number], missed_random[number])
         again = row["recruiting_hash"] is not None and row["recruiting_hash"] in known
-        known |= {row["recruiting_hash"]} - {None}
-        if answered[number] < rule.least_share * plan.trials:
+        is_complete = answered[number] / plan.trials >= rule.least_share
+        if is_complete:
+            known |= {row["recruiting_hash"]} - {None}
+        if not is_complete:
             status = INCOMPLETE
         elif again and rule.one_per_id:
             status = REPEATED

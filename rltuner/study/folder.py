@@ -165,7 +165,7 @@ def _check_unchanged(folder: Path, hashes: Mapping[str, str], digest: str) -> No
 
 def _hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of each file that is frozen, by its path in the folder."""
-    files = [folder / PLAN, folder / KEY, *sorted((folder / STIMULI).glob("*"))]
+    files = [folder / PLAN, folder / KEY, *sorted((folder / STIMULI).glob("[!.]*"))]
     try:
         return {
             file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 16 * 1024  # bytes; a form of ours has some hundred
 MAX_TARGET = 2048  # bytes of path and query
+SLOWEST = 15.0  # seconds that a form may take to arrive
 MAX_CLIENTS = 10_000  # addresses whose rate is remembered
 
 # Only our own files, nothing inline, no frames; `Permissions-Policy` and the rest switch off what pages do not need.
@@ -138,7 +140,11 @@ class Guard:
         if refusal is not None:
             await _refuse(send_with_headers, *refusal)
             return
-        body = await _body(receive) if scope["method"] == "POST" else b""
+        try:
+            body = await asyncio.wait_for(_body(receive), SLOWEST) if scope["method"] == "POST" else b""
+        except TimeoutError:
+            await _refuse(send_with_headers, 408, "This took too long.")
+            return
         if body is None:
             await _refuse(send_with_headers, 413, "This is too large.")
             return
@@ -169,6 +175,11 @@ class Guard:
         if not length.isdigit() or int(length) > MAX_BODY:
             return 413, "This is too large."
         if headers.get(b"sec-fetch-site", b"same-origin") != b"same-origin":
+            return 403, "This form was sent from another site."
+        origin = headers.get(b"origin", b"").partition(b"://")[
+            2
+        ]  # "null" has none: a privacy setting, not a site
+        if origin and origin != headers.get(b"host", b""):
             return 403, "This form was sent from another site."
         if scope["path"].endswith("/consent") and not self._sessions.allows(client):
             return 429, "Too many people begin at once. Please wait a minute and try again."

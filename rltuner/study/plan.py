@@ -21,7 +21,13 @@ from rltuner.errors import InputError
 FORMAT = 1
 POINTS = 5  # of the scale; 3 is no preference
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,30}")
-RESERVED = ("trial", "plays_a", "plays_b", "agree", "id")
+# Columns of the export and fields of the forms, which no question may take the place of.
+ANSWER_COLUMNS = ("simulated", "listener", "included", "position", "kind", "source_a", "source_b", "clip_a", "clip_b",
+                  "plays_a", "plays_b", "seconds")  # fmt: skip
+LISTENER_COLUMNS = ("simulated", "listener", "status", "consented", "finished", "answered", "missed_identical",
+                    "missed_random")  # fmt: skip
+RESERVED = {"trial", "agree", "id", *ANSWER_COLUMNS, *LISTENER_COLUMNS}
+MOST_QUESTIONS = 40  # of either kind: the server takes forms of 64 fields and 16 kB
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Exclusions:
     least_share: float = 1.0
     """Share of the trials that a listener must have answered."""
     one_per_id: bool = True
-    """Of several sessions with one recruiting id only the first counts."""
+    """Of several complete sessions with one recruiting id only the first counts."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +167,14 @@ class Plan:
             if not IDENTIFIER.fullmatch(name) or name in RESERVED or names.count(name) > 1:
                 raise InputError(
                     f"question id {name!r}: use lower-case letters, digits and _, once each, and none of "
-                    f"{', '.join(RESERVED)}"
+                    f"{', '.join(sorted(RESERVED))}"
                 )
+        for kind, asked_of in (
+            ("questions", self.questions),
+            ("listener_questions", self.listener_questions),
+        ):
+            if len(asked_of) > MOST_QUESTIONS:
+                raise InputError(f"{kind}: {len(asked_of)} of them; a page takes at most {MOST_QUESTIONS}")
         for question in self.questions:
             if len(question.answers) != POINTS:
                 raise InputError(

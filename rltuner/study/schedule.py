@@ -54,7 +54,12 @@ def trials_of(plan: Plan, items: Items, listener: int) -> list[Trial]:
     for place, contrast in enumerate(_shuffled(plan, "contrasts", list(plan.contrasts))):
         first, count = _uses(plan, place, listener)
         cycle = _shuffled(plan, f"items {place}", list(items.contrasts[contrast]))
-        chosen = [cycle[k % len(cycle)] for k in range(first, first + count)]
+        # Sides alternate. With an even number of items each would always be heard the same way, so every round of them
+        # starts one item later than the last; a listener who hears as many as there are hears each of them.
+        size = len(cycle)
+        later = 1 if size % 2 == 0 else 0
+        places = range(first, first + count)
+        chosen = [cycle[(k + later * (k // size)) % size] for k in places] if count < size else cycle
         swapped = [k % 2 == 1 for k in range(first, first + count)]
         generator.shuffle(swapped)
         trials = [Trial(b, a) if swap else Trial(a, b) for (a, b), swap in zip(chosen, swapped, strict=True)]

@@ -26,7 +26,6 @@ from rltuner.study.plan import POINTS
 from rltuner.study.schedule import Trial, trials_of
 from rltuner.study.store import ABOUT, DONE, SOUND, TRIALS, Answer, Dealt, Session, Store
 
-COOKIE = "listener"
 COOKIE_SECONDS = 30 * 24 * 3600
 MAX_PLAYS = 1000
 MAX_FIELDS = 64
@@ -69,11 +68,17 @@ class Pages:
     templates: jinja2.Environment
     preview: bool
 
+    @property
+    def cookie(self) -> str:
+        """Of this study alone: cookies are shared by all ports of a host, and by all its paths."""
+        return f"listener_{self.study.digest[:12]}" + ("_preview" if self.preview else "")
+
     def home(self, request: Request) -> Response:
         """The page that the session is at."""
         session = self._session(request)
-        if session is None:
-            return self._page("welcome", identifier=_identifier(request.query_params.get("id", "")))
+        identifier = _identifier(request.query_params.get("id", ""))
+        if session is None or self._is_another(session, identifier):
+            return self._page("welcome", identifier=identifier)
         if session.stage == SOUND:
             return self._page("sound")
         if session.stage == ABOUT:
@@ -87,7 +92,8 @@ class Pages:
 
     def consent(self, request: Request, form: Fields) -> Response:
         """Begins a session, unless the browser has one."""
-        if self._session(request) is not None:
+        session = self._session(request)
+        if session is not None and not self._is_another(session, form.get("id", "")):
             return _to_home()
         if form.get("agree") != "yes":
             return self._page("welcome", 400, identifier=_identifier(form.get("id", "")), missing=True)
@@ -97,7 +103,7 @@ class Pages:
         self.store.start(guard.token_hash(token), hashed, self._deal)
         answer = _to_home()
         answer.set_cookie(
-            COOKIE,
+            self.cookie,
             token,
             max_age=COOKIE_SECONDS,
             httponly=True,
@@ -105,6 +111,12 @@ class Pages:
             secure=request.url.scheme == "https",
         )
         return answer
+
+    def _is_another(self, session: Session, identifier: str) -> bool:
+        """The session in this browser is finished, and somebody else comes from the recruiting site."""
+        if not identifier or session.stage != DONE:
+            return False
+        return session.recruiting_hash != guard.recruiting_hash(self.study.secret, identifier)
 
     def _deal(self, number: int) -> list[tuple[Trial, str, str]]:
         trials = trials_of(self.study.plan, self.study.items, number)
@@ -154,7 +166,7 @@ class Pages:
         session = self._session(request)
         answer = _to_home()
         if self.study.plan.design.shared_device and session is not None and session.stage == DONE:
-            answer.delete_cookie(COOKIE)
+            answer.delete_cookie(self.cookie)
         return answer
 
     def clip(self, request: Request, path: str) -> Response:
@@ -172,7 +184,7 @@ class Pages:
         raise HTTPException(404)
 
     def _session(self, request: Request) -> Session | None:
-        token = request.cookies.get(COOKIE, "")
+        token = request.cookies.get(self.cookie, "")
         return self.store.session(guard.token_hash(token)) if token else None
 
     def _trial(self, dealt: Dealt) -> Response:
@@ -203,7 +215,7 @@ def create_app(study: Study, store: Store, *, limits: Limits | None = None, prev
         status = error.status_code if isinstance(error, StarletteHTTPException) else 500
         sentence = str(error.detail) if isinstance(error, HTTPException) and error.detail else "Not found."
         if status != 409:
-            return PlainTextResponse(sentence, status)
+            return PlainTextResponse(sentence, status, headers=getattr(error, "headers", None))
         return pages._page("refused", status, sentence=sentence)
 
     app.add_exception_handler(StarletteHTTPException, failed)

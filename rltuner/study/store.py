@@ -77,6 +77,8 @@ class Session:
 
     number: int
     stage: str
+    recruiting_hash: str | None
+    """Of the id that a recruiting site sent the listener with."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,9 @@ class Store:
         """The session of a token, None where there is none."""
         with self._engine.connect() as connection:
             row = connection.execute(
-                sa.select(_sessions.c.number, _sessions.c.stage).where(_sessions.c.token_hash == token_hash)
+                sa.select(_sessions.c.number, _sessions.c.stage, _sessions.c.recruiting_hash).where(
+                    _sessions.c.token_hash == token_hash
+                )
             ).first()
         return Session(*row) if row is not None else None
 

@@ -118,6 +118,9 @@ def test_listeners_are_excluded_by_the_rule_and_only_by_it(larger: Study) -> Non
     assert [listener.status for listener in found.listeners] == expected
     assert found.listeners[1].missed[0] == 2
     assert sum(found.findings[0].contrasts[0].wins) == 2 * 4
+    late = [{"judge": attentive, "id": "three", "stop": 3}, {"judge": attentive, "id": "three"}]
+    statuses = [one.status for one in analyse(larger, *rows(larger, late), replicates=0).listeners]
+    assert statuses == [INCOMPLETE, INCLUDED]  # whoever starts again in another browser counts
     strict = replace(larger, plan=replace(larger.plan, exclusions=Exclusions(identical_tolerance=0)))
     assert analyse(strict, *rows(strict, listeners), replicates=0).listeners[4].status == CAUGHT
     lenient = replace(

@@ -80,6 +80,19 @@ def test_a_listener_hears_no_item_twice_and_items_are_used_evenly(numbers: tuple
         assert max(counts) - min(counts) <= 1
 
 
+@pytest.mark.parametrize(
+    "numbers", [*DESIGNS, (4, 4, 4, 0), (4, 6, 8, 0), (5, 10, 8, 0), (2, 1, 8, 0), (2, 4, 4, 0)]
+)
+def test_every_item_is_heard_both_ways(numbers: tuple[int, int, int, int]) -> None:
+    plan, items = design_of(*numbers)
+    heard: Counter[tuple[str, str]] = Counter()
+    for listener in range(200):
+        heard.update((t.left, t.right) for t in trials_of(plan, items, listener) if t.left[0] in "abcde")
+    for a, b in (item for found in items.contrasts.values() for item in found):
+        share = heard[a, b] / (heard[a, b] + heard[b, a])
+        assert 0.3 < share < 0.7, (a, b)
+
+
 def test_catch_trials_are_all_there_never_first_and_anywhere_else() -> None:
     plan, items = design_of(5, 20, 2, 2)
     places: Counter[int] = Counter()
@@ -146,6 +159,14 @@ def test_a_plan_is_its_toml(tmp_path: Path) -> None:
         ("[design]\npairs = 100", "items = 8"),
         ("[exclusions]\nidentical_tolerance = 3", "identical_tolerance = 3"),
         ("[[questions]]\nid = 'trial'\ntext = '?'", "question id 'trial'"),
+        ("[[listener_questions]]\nid = 'status'\ntext = '?'\nchoices = ['a', 'b']", "question id 'status'"),
+        ("[[questions]]\nid = 'seconds'\ntext = '?'", "question id 'seconds'"),
+        (
+            "\n".join(
+                f"[[listener_questions]]\nid = 'x{i}'\ntext = '?'\nchoices = ['a', 'b']" for i in range(41)
+            ),
+            "listener_questions: 41 of them",
+        ),
         ("[[questions]]\nid = 'x'\ntext = '?'\nanswers = ['yes', 'no']", "2 answers; give 5"),
         ("[[questions]]\ntext = '?'", "questions[0]: id is missing"),
         ("[[listener_questions]]\nid = 'x'\ntext = '?'\nchoices = ['a']", "at least two choices"),

@@ -17,7 +17,6 @@ from small_study import ABOUT, SECONDS, answer, make_study, small_plan
 
 from rltuner.study.folder import ANSWERS
 from rltuner.study.guard import token_hash
-from rltuner.study.server import COOKIE
 
 LISTENERS = 50
 KILL_AFTER = 50  # acknowledged answers
@@ -87,7 +86,8 @@ class Listener:
             await self.answer(client, int(found[1]))
 
     async def answer(self, client: httpx2.AsyncClient, position: int) -> None:
-        key = (client.cookies[COOKIE], position)
+        [token] = dict(client.cookies).values()
+        key = (token, position)
         for _ in range(self.rng.choice([1, 1, 2, 3])):
             value = self.rng.randint(1, 5)
             self.sent.setdefault(key, []).append(value)

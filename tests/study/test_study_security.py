@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import time
@@ -15,7 +16,7 @@ from starlette.testclient import TestClient
 
 from rltuner.study.folder import Study
 from rltuner.study.guard import HEADERS, MAX_BODY, MAX_CLIENTS, Limits, RateLimit
-from rltuner.study.server import COOKIE, create_app
+from rltuner.study.server import create_app
 from rltuner.study.store import Store
 
 Browser = Callable[[], TestClient]
@@ -58,7 +59,7 @@ def test_the_cookie_is_out_of_scripts_reach_and_unguessable(browser: Browser, st
         cookie = reply.headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=lax" in cookie
-        tokens.add(client.cookies[COOKIE])
+        tokens |= set(dict(client.cookies).values())
     assert len(tokens) == 5
     assert all(len(token) >= 43 for token in tokens)  # 32 bytes in base 64
     kept = {session["token_hash"] for session in store.rows()[0]}
@@ -76,7 +77,8 @@ def test_an_unknown_token_is_nobody(token: str, browser: Browser) -> None:
     known = browser()
     page = begin(known)
     stranger = browser()
-    stranger.cookies.set(COOKIE, token)
+    [name] = dict(known.cookies)
+    stranger.cookies.set(name, token)
     assert "Taking part" in stranger.get("/").text
     for path in (*paths_in(page), "clip/sample"):
         assert stranger.get(path).status_code == 404
@@ -246,3 +248,33 @@ def test_the_rate_recovers_counts_a_network_as_one_and_forgets_the_oldest() -> N
     for number in range(MAX_CLIENTS + 10):
         limit.allows(f"client {number}")
     assert len(limit._buckets) == MAX_CLIENTS
+
+
+def test_a_form_from_another_site_is_refused_also_by_its_origin(browser: Browser) -> None:
+    client = browser()
+    form = {"agree": "yes", "id": ""}
+    assert client.post("/consent", data=form, headers={"origin": "http://evil.example"}).status_code == 403
+    assert (
+        "Set your volume" in client.post("/consent", data=form, headers={"origin": "http://testserver"}).text
+    )
+
+
+def test_a_form_that_never_arrives_is_given_up(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rltuner.study.guard.SLOWEST", 0.05)
+    sent: list[dict[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(5)
+        raise AssertionError("waited for")
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/consent", "raw_path": b"/consent", "query_string": b"",
+        "client": ("1.2.3.4", 5), "headers": [(b"content-length", b"10")], "scheme": "http",
+    }  # fmt: skip
+    asyncio.run(create_app(study, store)(scope, receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 408

@@ -180,3 +180,32 @@ def test_markup_in_a_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     page = TestClient(create_app(study, store)).get('/?id="><b>').text
     assert "<script>alert" not in page
     assert "<b>" not in page
+
+
+def test_two_studies_on_one_host_keep_their_sessions_apart(
+    study: Study, store: Store, tmp_path: Path
+) -> None:
+    other = make_study(tmp_path / "other", small_plan(seed=5))
+    kept = open_store(sqlite_address(tmp_path / "other.sqlite"), other.digest)
+    one = TestClient(create_app(study, store), follow_redirects=True)
+    two = TestClient(create_app(other, kept), follow_redirects=True)
+    page = begin(one)
+    two.cookies = one.cookies  # a browser sends all cookies of a host to all its ports
+    assert "Taking part" in two.get("/").text
+    begin(two)
+    one.cookies = two.cookies
+    assert one.get("/").text == page
+    kept.close()
+
+
+def test_the_next_person_from_a_recruiting_site_begins_anew(study: Study, browser: Browser) -> None:
+    client = browser()
+    begin(client, "first")
+    assert "Pair 1" in client.get("/?id=second").text  # not while somebody is at it
+    for position in range(1, study.plan.trials + 1):
+        client.get("/")
+        time.sleep(BOTH)
+        client.post("/answer", data=answer(position))
+    assert "Thank you" in client.get("/?id=first").text
+    assert "Taking part" in client.get("/?id=second").text
+    assert "Pair 1" in begin(client, "second")

@@ -80,7 +80,9 @@
   function say(text) { status.textContent = text; }
 
   // A reload does not forget what was heard.
-  function remember() { sessionStorage.setItem(store, JSON.stringify(clips.map((clip) => clip.plays))); }
+  function remember() {
+    try { sessionStorage.setItem(store, JSON.stringify(clips.map((clip) => clip.plays))); } catch { /* forgets */ }
+  }
   function recall() {
     try { return JSON.parse(sessionStorage.getItem(store)) || []; } catch { return []; }
   }
