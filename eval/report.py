@@ -39,36 +39,24 @@ def write_report(
     human: Source | None,
 ) -> None:
     """Writes everything into `config.report`, which exists and is empty; `human` is what likeness was measured to."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a name in letters that the pictures' font lacks
-        _write(config, judgements, rows, columns, figures, human)
-
-
-def _write(
-    config: EvaluateConfig,
-    judgements: Sequence[Judgement],
-    rows: Sequence[Row],
-    columns: Columns,
-    figures: Mapping[str, Any],
-    human: Source | None,
-) -> None:
     folder = config.report
     assert folder is not None
-    drawn = _draw(config, judgements, human)
-    try:
-        (folder / "plots").mkdir()
-        for name, _, figure in drawn:
-            figure.savefig(folder / "plots" / f"{name}.png", dpi=120)
-            figure.set_layout_engine(
-                "none"
-            )  # what it arranged stays, and is not worked out again for the page
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
-    write_text(folder / "metrics.json", json_text(figures))
-    write_text(folder / "metrics.csv", csv_text(judgements, rows))
-    write_text(folder / "report.md", _markdown(config, judgements, rows, columns, drawn))
-    write_text(folder / "report.html", _html(config, judgements, rows, columns, drawn))
-    say(f"report: {folder / 'report.html'}, report.md, metrics.json, metrics.csv, plots/*.png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name in letters that the pictures' font lacks
+        drawn = _draw(config, judgements, human)
+        try:
+            (folder / "plots").mkdir()
+            for name, _, figure in drawn:
+                figure.savefig(folder / "plots" / f"{name}.png", dpi=120)
+                # What it arranged stays, and is not worked out again for the page.
+                figure.set_layout_engine("none")
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+        write_text(folder / "metrics.json", json_text(figures))
+        write_text(folder / "metrics.csv", csv_text(judgements, rows))
+        write_text(folder / "report.md", _markdown(config, judgements, rows, columns, drawn))
+        write_text(folder / "report.html", _html(config, judgements, rows, columns, drawn))
+        say(f"report: {folder / 'report.html'}, report.md, metrics.json, metrics.csv, plots/*.png")
 
 
 Drawn = list[tuple[str, str, Any]]
