@@ -81,6 +81,13 @@ class PretrainConfig:
         check(where, "from_start", self.from_start, 0, 1)
         check(where, "learning_rate", self.learning_rate, 0, 1)
         check(where, "clip", self.clip, 0)
+        check(where, "likeliest", self.likeliest, 1e-30, 1)
+        check(where, "likeliest_cost", self.likeliest_cost, 0, 100)
+        if self.algo == "q" and self.likeliest < 1:
+            raise InputError(
+                f"finetune: likeliest = {self.likeliest:g} with algo = q, whose maximum has no probability to bound; "
+                "use psi or g, or leave it out"
+            )
         check(where, "jobs", self.jobs, 0)
         if not self.hidden_sizes or min(self.hidden_sizes) < 1:
             raise InputError(
@@ -157,6 +164,10 @@ class FinetuneConfig:
     """Q's policy is softmax(Q / temperature); Psi and G have none."""
     least_distinct: float = 0.0
     """End early where, among 100,000 melodies, a smaller share would be distinct: the policy is collapsing. 0: never."""
+    likeliest: float = 1.0
+    """Of Psi and G: probability (given its primer) beyond which a melody costs, so that no few make up all; 1: none."""
+    likeliest_cost: float = 4.0
+    """Nats that a melody costs for each nat of log-probability beyond."""
     samples: int = 8
     """MIDI files to write at the end."""
     evaluate: int = 10_000

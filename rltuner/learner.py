@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from rltuner.backups import advantage, targets
+from rltuner.backups import advantage, excess, targets
 from rltuner.config import FinetuneConfig
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
@@ -87,24 +88,33 @@ class Learner:
         return logits.log_softmax(dim=-1)
 
     @torch.no_grad()
-    def goals(self, melodies: Melodies, rewards: Tensor) -> Tensor:
+    def goals(self, melodies: Melodies, rewards: Tensor, log_prior: Tensor | None = None) -> Tensor:
         """The backup's targets under the target network, float32 [B, T]: what the events' scores should be.
 
         Args:
           melodies: on the learner's device.
           rewards: of each event, as the algorithm defines them (`Backup.reward`), float32 [B, T].
+          log_prior: what `log_prior` gives for these melodies, where it is known already; only G needs it.
         """
         inputs, skipped = inputs_of(melodies)
-        a = self._advantage(self.target_network, melodies, inputs, skipped)
+        log_prior = self._referred_to(melodies, log_prior)
+        a = self._advantage(self.target_network, log_prior, inputs, skipped)
         value = self.target_value(inputs, skipped)
         of_events = a.gather(2, melodies.events[..., None])[..., 0]
         keeps_trace = self.backup.keeps_trace(a, melodies.events)
+        if self.config.likeliest < 1:
+            log_policy = self.backup.log_policy(a, a if log_prior is None else log_prior)
+            log_policy = log_policy.gather(2, melodies.events[..., None])[..., 0]
+            rewards = rewards - self.config.likeliest_cost * excess(log_policy, math.log(self.config.likeliest))
         return targets(rewards, value, value + of_events, keeps_trace, self.config.gamma, self.config.trace)
 
-    def learn(self, melodies: Melodies, goals: Tensor) -> float:
-        """One gradient step of the scores towards their goals; returns the loss before it, nats squared."""
+    def learn(self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None = None) -> float:
+        """One gradient step of the scores towards their goals; returns the loss before it, nats squared.
+
+        `log_prior` as for `goals`.
+        """
         inputs, skipped = inputs_of(melodies)
-        a = self._advantage(self.policy.network, melodies, inputs, skipped)
+        a = self._advantage(self.policy.network, self._referred_to(melodies, log_prior), inputs, skipped)
         score = self.value(inputs, skipped) + a.gather(2, melodies.events[..., None])[..., 0]
         if (
             self.config.huber
@@ -121,11 +131,18 @@ class Learner:
         self._follow(self.target_value, self.value)
         return float(loss.detach())
 
-    def _advantage(self, network: NoteRNN, melodies: Melodies, inputs: Tensor, skipped: int) -> Tensor:
-        """A(s_t, a) of every class, float32 [B, T, V]; only G's refers to p, and runs the reward network."""
+    def _referred_to(self, melodies: Melodies, log_prior: Tensor | None) -> Tensor | None:
+        """log p of every class where the algorithm's scores refer to it (G), known or not; else None."""
+        if self.backup.includes_log_prior:
+            return None
+        return self.log_prior(melodies) if log_prior is None else log_prior
+
+    def _advantage(
+        self, network: NoteRNN, log_prior: Tensor | None, inputs: Tensor, skipped: int
+    ) -> Tensor:
+        """A(s_t, a) of every class, float32 [B, T, V]."""
         logits: Tensor = network(inputs)[0][:, skipped:]
-        log_prior = logits if self.backup.includes_log_prior else self.log_prior(melodies)
-        return advantage(self.backup, logits, log_prior)
+        return advantage(self.backup, logits, logits if log_prior is None else log_prior)
 
     def set_progress(self, updates: int, done: float) -> None:
         """Learning rates: warmed up over 20 updates, then lowered to a tenth in proportion to the share `done`."""

@@ -224,9 +224,13 @@ def tune_round(
             parts.append((edited, judge(learner, book, edited)[1]))
     pool = Melodies.concatenate([part for part, _ in parts])
     learner.set_progress(updates, done)
-    goals = learner.goals(pool, torch.cat([part_rewards for _, part_rewards in parts]))
+    log_prior = None if learner.backup.includes_log_prior else learner.log_prior(pool)
+    goals = learner.goals(pool, torch.cat([part_rewards for _, part_rewards in parts]), log_prior)
     order = torch.randperm(len(pool), generator=generator)
-    losses = [learner.learn(pool[part], goals[part]) for part in order.split(config.minibatch_size)]
+    losses = [
+        learner.learn(pool[part], goals[part], None if log_prior is None else log_prior[part])
+        for part in order.split(config.minibatch_size)
+    ]
     loss = sum(losses) / len(losses)
     if not math.isfinite(loss):
         raise InputError(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rltuner.backups import BACKUPS, advantage, backup_named, reward, targets
+from rltuner.backups import BACKUPS, advantage, backup_named, excess, reward, targets
 from rltuner.errors import InputError
 
 FIXTURE = Path(__file__).parent / "fixtures" / "magenta_backups.npz"
@@ -155,3 +155,12 @@ def test_psi_is_log_p_plus_g() -> None:
 def test_an_unknown_algorithm_is_named() -> None:
     with pytest.raises(InputError, match=r"'sarsa'.*q, psi, g"):
         backup_named("sarsa")
+
+
+def test_what_a_melody_is_likelier_than_it_may_be_is_counted_as_it_arises() -> None:
+    most = -8.0  # two nats an event are free
+    log_policy = torch.tensor([[-3.0, -1.0, 0.0, -5.0], [-0.5, -0.5, -0.5, -0.5], [-2.0, -2.0, -2.0, -2.0]])
+    expected = [[0.0, 0.0, 2.0, -2.0], [1.5, 1.5, 1.5, 1.5], [0.0, 0.0, 0.0, 0.0]]
+    torch.testing.assert_close(excess(log_policy, most), torch.tensor(expected))
+    random = torch.randn(50, 7, generator=torch.Generator().manual_seed(0)) - 1
+    torch.testing.assert_close(excess(random, most).sum(dim=1), (random.sum(dim=1) - most).relu())

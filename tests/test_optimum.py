@@ -4,6 +4,7 @@ Five classes, four events, five primers: 3,125 melodies in all, a random Note RN
 """
 
 import dataclasses
+import math
 from functools import cache
 
 import pytest
@@ -55,9 +56,9 @@ def every_melody() -> Melodies:
 
 
 @cache
-def tuned(algo: str) -> Learner:
+def tuned(algo: str, likeliest: float = 1.0) -> Learner:
     """The learner after a whole run of the loop that `finetune` runs."""
-    config = dataclasses.replace(CONFIG, algo=algo)  # type: ignore[arg-type]
+    config = dataclasses.replace(CONFIG, algo=algo, likeliest=likeliest)  # type: ignore[arg-type]
     learner, replay = Learner(NoteRNN(SMALL, (24,), seed=3), config), Replay(config.replay)
     generator = torch.Generator().manual_seed(0)
     for update in range(rounds_of(config)):
@@ -88,7 +89,7 @@ def learned_scores(learner: Learner) -> list[Tensor]:
     melodies = every_melody()
     inputs, skipped = inputs_of(melodies)
     with torch.no_grad():
-        advantage = learner._advantage(learner.policy.network, melodies, inputs, skipped)
+        advantage = learner._advantage(learner.policy.network, learner._referred_to(melodies, None), inputs, skipped)
         all_scores = learner.value(inputs, skipped)[..., None] + advantage  # (3125, 4, 5)
     scores = []
     for t in range(LENGTH):
@@ -112,6 +113,30 @@ def test_psi_and_g_find_the_optimal_policy(algo: str) -> None:
     found = learner.policy.log_prob(every_melody()).double().sum(dim=1).exp().reshape(CLASSES, -1)
     torch.testing.assert_close(found.sum(dim=1), torch.ones(CLASSES, dtype=torch.float64))
     assert float((exact - prior).abs().sum(dim=1).min() / 2) > 0.5, "the rules must ask for something"
+    assert float((exact - found).abs().sum(dim=1).mean() / 2) <= 0.02
+
+
+def bounded(distribution: Tensor, likeliest: float, cost: float) -> Tensor:
+    """log pi = log pi* - cost x relu(log pi - log likeliest) + constant, each row of float64 [5, 625] for itself."""
+    most, wanted = math.log(likeliest), distribution.log()
+    low, high = torch.full((CLASSES, 1), -50.0).double(), torch.full((CLASSES, 1), 50.0).double()
+    for _ in range(100):  # halves the interval that holds the constant
+        middle = (low + high) / 2
+        free = wanted + middle
+        found = torch.where(free > most, (free + cost * most) / (1 + cost), free).exp()
+        too_much = found.sum(dim=1, keepdim=True) > 1
+        low, high = torch.where(too_much, low, middle), torch.where(too_much, middle, high)
+    return found
+
+
+@pytest.mark.parametrize("algo", ["psi", "g"])
+def test_with_a_bound_on_the_likeliest_melody_they_find_the_best_policy_that_pays_for_it(algo: str) -> None:
+    likeliest = 0.005
+    learner = tuned(algo, likeliest)
+    free, _ = optimal_distribution(learner)
+    exact = bounded(free, likeliest, learner.config.likeliest_cost)
+    found = learner.policy.log_prob(every_melody()).double().sum(dim=1).exp().reshape(CLASSES, -1)
+    assert float((exact - free).abs().sum(dim=1).min() / 2) > 0.2, "the bound must ask for something"
     assert float((exact - found).abs().sum(dim=1).mean() / 2) <= 0.02
 
 
