@@ -118,15 +118,17 @@ def reward(backup: Backup, rule_rewards: Tensor, log_prior_of_events: Tensor) ->
 def excess(log_policy: Tensor, most: float) -> Tensor:
     """How much likelier than `most` each event makes its melody, in nats, float32 [B, T].
 
-    A melody's first t + 1 of T events may have a log-probability of (t + 1) / T of `most`; what they have beyond is
-    counted when it arises, and less where it goes again. The sum is what the whole melody has beyond `most`, or 0.
+    The first quarter of a melody may be as likely as it likes; from there on the log-probability of what was played may
+    be at most its share of `most`, which grows evenly. What lies beyond is counted when it arises, and less where it
+    goes again, so that the sum is what the whole melody has beyond `most`, or 0.
 
     Args:
       log_policy: log pi of the events played, [B, T].
       most: a log-probability of whole melodies, below 0.
     """
     length = log_policy.shape[1]
-    pace = most * torch.arange(1, length + 1, device=log_policy.device) / length
+    free = length // 4
+    pace = most * (torch.arange(1 - free, length + 1 - free, device=log_policy.device) / (length - free)).relu()
     beyond = (log_policy.cumsum(dim=1) - pace).relu()
     return torch.diff(beyond, dim=1, prepend=torch.zeros_like(beyond[:, :1]))
 

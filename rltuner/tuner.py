@@ -219,9 +219,10 @@ def tune_round(
             replay.steered.add(found, judge(learner, book, found)[1])
         if count := round(config.smc_replayed * config.batch_size):
             parts.append(replay.steered.draw(count, melodies, generator))
-        if count := round(config.repeated * config.batch_size):
-            edited = with_a_passage_repeated(replay.steered.draw(count, melodies, generator)[0], generator)
-            parts.append((edited, judge(learner, book, edited)[1]))
+    if count := round(config.repeated * config.batch_size):
+        source = replay.steered.draw(count, melodies, generator)[0] if replay.steered is not None else melodies
+        edited = with_a_passage_repeated(source[torch.arange(count) % len(source)], generator)
+        parts.append((edited, judge(learner, book, edited)[1]))
     pool = Melodies.concatenate([part for part, _ in parts])
     learner.set_progress(updates, done)
     log_prior = None if learner.backup.includes_log_prior else learner.log_prior(pool)
