@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for a good moment."""
+"""Ctrl-C that waits for a good moment, and ends that leave nothing lying about."""
 
 from __future__ import annotations
 
@@ -31,3 +31,38 @@ def delayed_interrupt() -> Iterator[Callable[[], bool]]:
         yield lambda: came
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class _EndedError(BaseException):
+    """A signal that ends the process came; like KeyboardInterrupt nothing that mends errors must catch it."""
+
+
+@contextmanager
+def cleanly_ended() -> Iterator[None]:
+    """While inside, SIGTERM and SIGHUP (a terminal that is closed) unwind the stack as Ctrl-C does, so that temporary
+    files are removed; then the signal does what it would have done.
+
+    Outside the main thread, where Python handles no signals, nothing changes, and an ignored signal stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = 0
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if not came:  # a second one must not disturb the cleaning up
+            came = number
+            raise _EndedError
+
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, unwind) for number in numbers}
+    try:
+        yield
+    except _EndedError:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came)

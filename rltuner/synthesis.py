@@ -19,11 +19,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rltuner.audio import MAX_SECONDS, SAMPLE_RATE
+from rltuner.audio import MAX_SECONDS, RELEASE, SAMPLE_RATE
 
 Samples = NDArray[np.float32]
 
-RELEASE = 0.1  # seconds: the synthesiser ends every note within half of that
 BLOCK = 0.4  # seconds: BS.1770's gating block, below which nothing can be measured
 SILENT = -70.0  # LUFS: BS.1770's absolute gate
 HIGHEST_PEAK = 10 ** (-1 / 20)  # -1 dBFS

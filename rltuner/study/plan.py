@@ -11,6 +11,7 @@ import json
 import re
 import tomllib
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -27,6 +28,7 @@ ANSWER_COLUMNS = ("simulated", "listener", "included", "position", "kind", "sour
 LISTENER_COLUMNS = ("simulated", "listener", "status", "consented", "finished", "answered", "missed_identical",
                     "missed_random")  # fmt: skip
 RESERVED = {"trial", "agree", "id", *ANSWER_COLUMNS, *LISTENER_COLUMNS}
+MAY_BE_EMPTY = ("contact", "completion_code")  # of the texts: then nothing of the kind is shown
 MOST_QUESTIONS = 40  # of either kind: the server takes forms of 64 fields and 16 kB
 
 
@@ -145,7 +147,10 @@ class Plan:
     def __post_init__(self) -> None:
         design, rule = self.design, self.exclusions
         if len(design.sources) < 2 or len(set(design.sources)) < len(design.sources):
-            raise InputError(f"sources = {list(design.sources)}: name at least two, each once")
+            raise InputError(f"design.sources = {list(design.sources)}: name at least two, each once")
+        for where, text in _must_be_said(self):
+            if not text.strip():
+                raise InputError(f"{where} is empty; write what listeners shall read")
         check("design", "pairs", design.pairs, 1, 1000)
         check("design", "items", design.items, 1, 1000)
         check("design", "catch", design.catch, 0, 20)
@@ -194,6 +199,20 @@ class Plan:
     def trials(self) -> int:
         """Trials a listener, catch trials included."""
         return self.design.pairs + 2 * self.design.catch
+
+
+def _must_be_said(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(field, text) of every text without which a page, or an answer on it, would say nothing."""
+    yield from ((f"design.sources[{i}]", name) for i, name in enumerate(plan.design.sources))
+    for part in dataclasses.fields(Texts):
+        if part.name not in MAY_BE_EMPTY:
+            yield f"texts.{part.name}", getattr(plan.texts, part.name)
+    for i, question in enumerate(plan.questions):
+        yield f"questions[{i}].text", question.text
+        yield from ((f"questions[{i}].answers[{k}]", answer) for k, answer in enumerate(question.answers))
+    for i, asked in enumerate(plan.listener_questions):
+        yield f"listener_questions[{i}].text", asked.text
+        yield from ((f"listener_questions[{i}].choices[{k}]", choice) for k, choice in enumerate(asked.choices))
 
 
 def read_plan(file: Path) -> Plan:

@@ -11,12 +11,12 @@ import uvicorn
 
 from rltuner.console import output_console, say
 from rltuner.errors import InputError
+from rltuner.interrupts import cleanly_ended
+from rltuner.study.connections import IDLE_SECONDS, MOST, Connection
 from rltuner.study.folder import ANSWERS, freeze, frozen_at, only_server, read_study
 from rltuner.study.guard import Limits
 from rltuner.study.server import create_app
 from rltuner.study.store import open_store, sqlite_address
-
-IDLE_SECONDS = 15  # that a connection is kept without a request
 
 
 def serve(
@@ -43,7 +43,7 @@ def serve(
     server serves it.
     """
     study = read_study(folder)
-    with ExitStack() as stack:
+    with cleanly_ended(), ExitStack() as stack:
         if preview:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="rltuner-preview-"))
             address = sqlite_address(Path(temporary) / ANSWERS)
@@ -72,12 +72,14 @@ def serve(
         # No access log: it would hold addresses and recruiting ids. Proxy headers count from this machine only.
         config = uvicorn.Config(
             create_app(study, store, limits=limits, preview=preview),
+            http=Connection,
+            ws="none",
             log_level="warning",
             access_log=False,
             server_header=False,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=5,
-            limit_concurrency=1000,
+            limit_concurrency=MOST,
             h11_max_incomplete_event_size=16 * 1024,
         )
         uvicorn.Server(config).run(sockets=[listening])
