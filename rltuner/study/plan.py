@@ -181,9 +181,9 @@ class Plan:
             if len(asked_of) > MOST_QUESTIONS:
                 raise InputError(f"{kind}: {len(asked_of)} of them; a page takes at most {MOST_QUESTIONS}")
         for question in self.questions:
-            if len(question.answers) != POINTS:
+            if len(question.answers) != POINTS or len(set(question.answers)) < POINTS:
                 raise InputError(
-                    f"question {question.id}: {len(question.answers)} answers; give {POINTS} labels"
+                    f"question {question.id}: {len(question.answers)} answers; give {POINTS} labels, all different"
                 )
         for asked in self.listener_questions:
             if len(asked.choices) < 2 or len(set(asked.choices)) < len(asked.choices):
@@ -212,7 +212,9 @@ def _must_be_said(plan: Plan) -> Iterator[tuple[str, str]]:
         yield from ((f"questions[{i}].answers[{k}]", answer) for k, answer in enumerate(question.answers))
     for i, asked in enumerate(plan.listener_questions):
         yield f"listener_questions[{i}].text", asked.text
-        yield from ((f"listener_questions[{i}].choices[{k}]", choice) for k, choice in enumerate(asked.choices))
+        yield from (
+            (f"listener_questions[{i}].choices[{k}]", choice) for k, choice in enumerate(asked.choices)
+        )
 
 
 def read_plan(file: Path) -> Plan:

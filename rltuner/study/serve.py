@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import socket
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from rltuner.console import output_console, say
 from rltuner.errors import InputError
 from rltuner.interrupts import cleanly_ended
-from rltuner.study.connections import IDLE_SECONDS, MOST, Connection
+from rltuner.study import connections
 from rltuner.study.folder import ANSWERS, freeze, frozen_at, only_server, read_study
 from rltuner.study.guard import Limits
 from rltuner.study.server import create_app
@@ -69,20 +71,28 @@ def serve(
             if not preview
             else "A preview."
         )
-        # No access log: it would hold addresses and recruiting ids. Proxy headers count from this machine only.
-        config = uvicorn.Config(
-            create_app(study, store, limits=limits, preview=preview),
-            http=Connection,
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=5,
-            limit_concurrency=MOST,
-            h11_max_incomplete_event_size=16 * 1024,
-        )
+        config = server_config(create_app(study, store, limits=limits, preview=preview))
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def server_config(app: Callable[..., Any]) -> uvicorn.Config:
+    """How an application is served.
+
+    No access log: it would hold addresses and recruiting ids. Proxy headers count from this machine only, which is
+    uvicorn's default.
+    """
+    return uvicorn.Config(
+        app,
+        http=connections.Connection,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=connections.IDLE_SECONDS,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=connections.MOST,
+        h11_max_incomplete_event_size=16 * 1024,
+    )
 
 
 def _freeze(folder: Path) -> None:

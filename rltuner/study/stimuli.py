@@ -62,8 +62,8 @@ def named(sources: Sequence[str]) -> list[tuple[str, str]]:
         name, equals, source = given.partition("=")
         if not equals or Path(given).exists():
             name, source = Path(given).name or given, given
-        if not name.strip() or not source:
-            raise InputError(f"sources: {given!r} must be SOURCE or NAME=SOURCE")
+        if not name.strip() or not source or name.strip() in (HUMAN_CATCH, RANDOM_CATCH, SOUND_CHECK):
+            raise InputError(f"sources: {given!r} must be SOURCE or NAME=SOURCE, with a name of your own")
         pairs.append((name.strip(), source))
     if len(pairs) < 2:
         raise InputError(f"sources: {len(pairs)} given; name at least two")
