@@ -61,7 +61,8 @@ def new(config: NewConfig) -> Command:
     """Make a study: clips of every source, and study.toml to edit."""
 
     def run() -> None:
-        from rltuner.study.plan import Plan, read_plan
+        from rltuner.study.plan import Plan
+        from rltuner.study.plan_file import read_plan
         from rltuner.study.stimuli import named, new_study
 
         base = read_plan(config.config) if config.config is not None else Plan()

@@ -15,10 +15,11 @@ from rltuner.console import output_console, say
 from rltuner.errors import InputError
 from rltuner.interrupts import cleanly_ended
 from rltuner.study import connections
+from rltuner.study.database import sqlite_address
 from rltuner.study.folder import ANSWERS, freeze, frozen_at, only_server, read_study
 from rltuner.study.guard import Limits
 from rltuner.study.server import create_app
-from rltuner.study.store import open_store, sqlite_address
+from rltuner.study.store import open_store
 
 
 def serve(

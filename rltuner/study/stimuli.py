@@ -36,7 +36,8 @@ from rltuner.study.folder import (
     STIMULI,
     read_study,
 )
-from rltuner.study.plan import Plan, plan_toml
+from rltuner.study.plan import Plan
+from rltuner.study.plan_file import plan_toml
 
 SUFFIX = ".flac"
 Render = Callable[[Sequence[tuple[Path, Path]], float], None]  # (MIDI file, audio file) each; seconds

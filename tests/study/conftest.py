@@ -12,9 +12,10 @@ from fastapi import FastAPI
 from small_study import make_study
 from starlette.testclient import TestClient
 
+from rltuner.study.database import sqlite_address
 from rltuner.study.folder import Study
 from rltuner.study.server import create_app
-from rltuner.study.store import Store, open_store, sqlite_address
+from rltuner.study.store import Store, open_store
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ from starlette.testclient import TestClient
 
 from rltuner.melody import Melodies, Vocabulary
 from rltuner.study.folder import ANSWERS, FROZEN, KEY, PLAN, STIMULI, Study, read_study
-from rltuner.study.plan import Plan, read_plan
+from rltuner.study.plan import Plan
+from rltuner.study.plan_file import read_plan
 from rltuner.study.stimuli import _clips, _melodies
 
 pytestmark = pytest.mark.usefixtures("served")  # serve returns at once, wrongly too

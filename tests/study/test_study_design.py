@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rltuner.errors import InputError
-from rltuner.study.plan import Design, ListenerQuestion, Plan, Question, Texts, plan_toml, read_plan
+from rltuner.study.plan import Design, ListenerQuestion, Plan, Question, Texts
+from rltuner.study.plan_file import plan_toml, read_plan
 from rltuner.study.schedule import Items, Trial, trials_of
 
 DESIGNS = [

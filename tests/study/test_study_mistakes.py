@@ -10,8 +10,9 @@ import pytest
 from commands import contents, error_of, inside, run
 
 from rltuner.melody import Melodies
+from rltuner.study.database import sqlite_address
 from rltuner.study.folder import ANSWERS, FROZEN, only_server, read_study
-from rltuner.study.store import open_store, sqlite_address
+from rltuner.study.store import open_store
 
 pytestmark = pytest.mark.usefixtures("served")  # serve returns at once, wrongly too
 
