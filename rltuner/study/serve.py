@@ -70,7 +70,7 @@ def serve(
         say(
             "Ctrl-C stops it. Answers are kept as they are given; nothing is lost."
             if not preview
-            else "A preview."
+            else "A preview: nothing is frozen, and no answer is kept. Ctrl-C stops it."
         )
         config = server_config(create_app(study, store, limits=limits, preview=preview))
         uvicorn.Server(config).run(sockets=[listening])
