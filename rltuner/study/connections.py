@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rltuner.study.guard import network
 
-MOST = 900  # connections at once: often a process may have 1,024 files, and the study needs some itself
+MOST = 900  # connections at once: where a process may have 1,024 files, some are left for the study itself
 IDLE_SECONDS = 15  # until a request, the first or the next, has arrived
 REPLY_SECONDS = 120  # until a reply has: a clip on a slow line
 

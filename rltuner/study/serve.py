@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,9 @@ from rltuner.study.folder import ANSWERS, freeze, frozen_at, only_server, read_s
 from rltuner.study.guard import Limits
 from rltuner.study.server import create_app
 from rltuner.study.store import open_store
+
+BACKLOG = 128  # connections that are accepted before anything else is done
+FILES = connections.MOST + 8 * BACKLOG  # accepting and closing one take a few turns of the event loop
 
 
 def serve(
@@ -46,6 +50,7 @@ def serve(
     server serves it.
     """
     study = read_study(folder)
+    allow_files()
     with cleanly_ended(), ExitStack() as stack:
         if preview:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="rltuner-preview-"))
@@ -92,6 +97,7 @@ def server_config(app: Callable[..., Any]) -> uvicorn.Config:
         timeout_keep_alive=connections.IDLE_SECONDS,
         timeout_graceful_shutdown=5,
         limit_concurrency=connections.MOST,
+        backlog=BACKLOG,
         h11_max_incomplete_event_size=16 * 1024,
     )
 
@@ -101,6 +107,16 @@ def _freeze(folder: Path) -> None:
     if freeze(study):
         say(f"{folder}: frozen; from now on a change of study.toml, a clip or the key stops the study")
     say(f"SHA-256 of the study, for its pre-registration: {study.digest} (frozen {frozen_at(folder)})")
+
+
+def allow_files() -> None:
+    """Raises this process's limit of open files, where the system lets it: connections that come all at once are open
+    for a moment before one of them is closed for each that is too many.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -113,7 +129,7 @@ def _listen(host: str, port: int) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
-            listening.listen(128)
+            listening.listen(BACKLOG)
         except OSError:
             listening.close()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 import uvicorn
 
 from rltuner.study import connections
-from rltuner.study.serve import server_config
+from rltuner.study.serve import allow_files, server_config
 
 LISTENER, STRANGER = "127.0.0.1", "127.0.0.2"  # one machine, two addresses
 LARGE = 30_000_000  # bytes: more than the kernel holds for a connection
@@ -160,3 +161,17 @@ def test_a_reply_that_is_read_slowly_arrives_and_one_that_is_not_read_is_given_u
         assert part
         received += len(part)
     wait_until(lambda: not server.server_state.connections)
+
+
+def test_the_server_may_open_as_many_files_as_a_rush_of_connections_needs() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        allow_files()
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert allowed[0] > connections.MOST or allowed[0] == hard
+        assert allowed[1] == hard
+        allow_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == allowed
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
