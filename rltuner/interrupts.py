@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+
+from rltuner.console import say
 
 
 @contextmanager
@@ -31,3 +35,14 @@ def delayed_interrupt() -> Iterator[Callable[[], bool]]:
         yield lambda: came
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def saying_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
+    """Where Ctrl-C ends what is inside, and the folder of the run is there, a line says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder.is_dir():
+            say(f"all is saved; go on with: rltuner {command} --resume {shlex.quote(str(folder))}")
+        raise

@@ -20,7 +20,7 @@ from rltuner.tunes import Tune
 
 PARSER_VERSION = 5  # raise it with every change that alters a tune, so that cached corpora are parsed again
 LONGEST_BAR = 256  # steps, 16 whole notes; one bar of 1000000000/1 would be a list of that many events
-SECONDS = 4.0  # a tune, a thousand times what one takes; with what a signal waits for, all is over within 5
+SECONDS = 4.0  # of CPU time a tune, a thousand times what one takes; with what a signal waits for, it ends within 5
 READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (content, source)
     "abc": read_abc,
     "musicxml": read_musicxml,
@@ -52,21 +52,25 @@ class Parsed:
     """Of a broken item: what is wrong, in one line."""
     marks: tuple[str, ...] = ()
     """Things worth counting, e.g. "repeats expanded"."""
+    is_final: bool = True
+    """False where another try may end otherwise: it ran out of time or memory, or its process ended. Never cached."""
 
 
 def parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
-    """All tunes of an item. Never raises: what cannot be read, or not in 4 seconds, is "broken"."""
+    """All tunes of an item. Never raises: what cannot be read, or not in 4 seconds of CPU time, is "broken"."""
     warm_up(item.kind)
     try:
         with time_limit(SECONDS):
             return _parse_item(item, vocabulary)
     except OutOfTimeError:
-        return [broken(item, f"it takes longer than {SECONDS:g} s to read")]
+        return [unfinished(item, f"it takes longer than {SECONDS:g} s to read")]
+    except MemoryError:
+        return [unfinished(item, "it needs more memory than there is")]
 
 
-def broken(item: Item, reason: str) -> Parsed:
-    """What becomes of an item that could not be read."""
-    return Parsed(item.source, "broken", detail=reason)
+def unfinished(item: Item, reason: str) -> Parsed:
+    """What becomes of an item that could not be read this time."""
+    return Parsed(item.source, "broken", detail=reason, is_final=False)
 
 
 def warm_up(kind: str) -> None:
@@ -83,6 +87,8 @@ def _parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
         drafts = READERS[item.kind](item.content, item.source)
     except UnusableError as reason:
         return [Parsed(item.source, str(reason))]
+    except MemoryError:
+        raise
     except Exception as error:  # a parser of broken text raises anything; one tune must not end the corpus
         return [Parsed(item.source, "broken", detail=_one_line(error).replace(item.content, item.source))]
     if not drafts:
@@ -114,6 +120,8 @@ def finish(draft: Draft, vocabulary: Vocabulary) -> Parsed:
         tune = Tune(draft.title, draft.source, draft.credit, meter, events, draft.key)
     except UnusableError as reason:
         return Parsed(draft.source, str(reason))
+    except MemoryError:
+        raise
     except Exception as error:
         return Parsed(draft.source, "broken", detail=_one_line(error))
     return Parsed(draft.source, "kept", tune, marks=tuple(marks))

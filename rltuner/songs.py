@@ -88,9 +88,10 @@ def _from_score(file: Path, kind: str) -> tuple[Melodies, str, str, list[str]]:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = data.decode("latin-1")
-        tunes = split_abc(text)
-        if not tunes:
-            raise InputError(f"{file}: no ABC tune in it (no X: and no K: field)")
+        try:
+            tunes = split_abc(text)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
         if len(tunes) > 1:
             remarks.append(f"the first of {len(tunes)} tunes")
         content = tunes[0]

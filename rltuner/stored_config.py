@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,8 @@ def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
     """
     folder = config.resume
     assert folder is not None
-    asked = FinetuneConfig(resume=folder)
+    refuse_another_folder(folder, config.out)
+    asked = FinetuneConfig(resume=folder, out=config.out)
     rules = config.rules if config.rules != asked.rules else None
     stored = dataclasses.replace(read_config(folder / "config.toml", rules), out=folder, resume=folder)
     if config == dataclasses.replace(asked, rules=config.rules) and config.rules in (
@@ -65,6 +67,14 @@ def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
                 "changed in a run that goes on"
             )
     return dataclasses.replace(stored, **{name: getattr(config, name) for name in RESUMABLE})
+
+
+def refuse_another_folder(resume: Path, out: Path | None) -> None:
+    """InputError where what goes on in one folder is asked to write to another."""
+    if out is not None and out.absolute() != resume.absolute():
+        raise InputError(
+            f"{resume}: what is resumed goes on in its own folder, not in {out}; leave --out away"
+        )
 
 
 def write_config(config: FinetuneConfig) -> str:
@@ -94,7 +104,7 @@ def read_config(file: Path, rules: str | None = None) -> FinetuneConfig:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits
         raise InputError(f"{file}: not a TOML file ({' '.join(str(error).split())[:160]})") from None
     types = get_type_hints(FinetuneConfig)
     known = [field.name for field in dataclasses.fields(FinetuneConfig) if field.name not in _NOT_STORED]
@@ -111,6 +121,8 @@ def read_config(file: Path, rules: str | None = None) -> FinetuneConfig:
                 raise InputError(f"{file}: {name} = {value!r} must be one of {', '.join(map(str, choices))}")
         elif type(value) is not kind and not (kind is float and type(value) is int):
             raise InputError(f"{file}: {name} = {value!r} must be of type {kind.__name__}")
+        elif kind is float and abs(value) > sys.float_info.max:
+            raise InputError(f"{file}: {name} = {str(value)[:40]} must be a finite number")
     table = {name: float(value) if types[name] is float else value for name, value in table.items()}
     if str(table.get("rules", "")).endswith(".py"):
         if rules is None:
