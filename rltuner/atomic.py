@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 PART = ".rltuner-part"  # ends the names of temporary files: nobody else's end so
@@ -34,6 +35,17 @@ def write_atomically(path: Path, content: bytes) -> None:
             error.filename, error.filename2 = os.fspath(path), None
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Lets an OSError inside name the file that is written; that of a full disk names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def write_all(descriptor: int, content: bytes) -> None:

@@ -23,7 +23,9 @@ MOST_ROUNDS = 10**9  # updates, or rounds
 def check(where: str, name: str, value: float, low: float, high: float = math.inf) -> None:
     """InputError unless value is a finite number that a float can hold, and low <= value <= high."""
     if not low <= value <= min(high, sys.float_info.max):
-        bounds = f"a finite number, at least {low:g}" if high == math.inf else f"in [{_text(low)}, {_text(high)}]"
+        bounds = (
+            f"a finite number, at least {low:g}" if high == math.inf else f"in [{_text(low)}, {_text(high)}]"
+        )
         raise InputError(f"{where}: {name} = {str(value)[:40]} must be {bounds}")
 
 

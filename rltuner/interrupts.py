@@ -44,5 +44,5 @@ def saying_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if folder.is_dir():
-            say(f"all is saved; go on with: rltuner {command} --resume {shlex.quote(str(folder))}")
+            say(f"go on with: rltuner {command} --resume {shlex.quote(str(folder))}")
         raise

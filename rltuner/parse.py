@@ -15,12 +15,14 @@ from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
 from rltuner.note_sequences import import_note_seq
 from rltuner.scores import read_midi_tracks, read_musicxml
-from rltuner.time_limit import OutOfTimeError, time_limit
+from rltuner.time_limit import OutOfTimeError, within
 from rltuner.tunes import Tune
 
 PARSER_VERSION = 5  # raise it with every change that alters a tune, so that cached corpora are parsed again
 LONGEST_BAR = 256  # steps, 16 whole notes; one bar of 1000000000/1 would be a list of that many events
-SECONDS = 4.0  # of CPU time a tune, a thousand times what one takes; with what a signal waits for, it ends within 5
+SECONDS = (
+    4.0  # of CPU time a tune, a thousand times what one takes; with what a signal waits for, it ends within 5
+)
 READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (content, source)
     "abc": read_abc,
     "musicxml": read_musicxml,
@@ -60,8 +62,7 @@ def parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
     """All tunes of an item. Never raises: what cannot be read, or not in 4 seconds of CPU time, is "broken"."""
     warm_up(item.kind)
     try:
-        with time_limit(SECONDS):
-            return _parse_item(item, vocabulary)
+        return within(SECONDS, lambda: _parse_item(item, vocabulary))
     except OutOfTimeError:
         return [unfinished(item, f"it takes longer than {SECONDS:g} s to read")]
     except MemoryError:

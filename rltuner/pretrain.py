@@ -172,7 +172,8 @@ RESUMABLE = ("threads", "jobs", "device", "checkpoint_every")
 def resumed(config: PretrainConfig) -> PretrainConfig:
     """The configuration stored in `config.resume`, with the changes that a resumed training allows.
 
-    A `config` with nothing but `resume` set asks for no change. Raises InputError for a change of anything else.
+    A `config` with nothing but `resume` set asks for no change; for one, replace fields of `stored_settings`. Raises
+    InputError for a change of anything else.
     """
     folder = config.resume
     assert folder is not None

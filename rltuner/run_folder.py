@@ -109,8 +109,8 @@ class RunFolder:
                 value = record.get(name)
                 if type(value) not in (int, float) or not -MOST_RECORDED <= value <= MOST_RECORDED:
                     raise InputError(
-                        f"{self.metrics}: line {number}: {name} = {str(value)[:40]} is not a record's; without that file the "
-                        "run goes on too, and only its plot begins later"
+                        f"{self.metrics}: line {number}: {name} = {str(value)[:40]} is not a record's; without that file "
+                        "the run goes on too, and only its plot begins later"
                     )
         return records
 

@@ -10,7 +10,7 @@ import torch
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.time_limit import OutOfTimeError, time_limit
+from rltuner.time_limit import OutOfTimeError, within
 
 FORMATS = {
     ".mid": "midi",
@@ -57,8 +57,9 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
     if kind != "midi":
         warm_up(kind)
     try:
-        with time_limit(SECONDS):
-            melody, title, key, remarks = _from_midi(file) if kind == "midi" else _from_score(file, kind)
+        melody, title, key, remarks = within(
+            SECONDS, lambda: _from_midi(file) if kind == "midi" else _from_score(file, kind)
+        )
     except OutOfTimeError:
         raise InputError(f"{file}: it takes longer than {SECONDS:g} s to read") from None
     melody, moved = _fitted(file, melody, vocabulary if vocabulary is not None else Vocabulary())

@@ -185,7 +185,9 @@ def parse_tensors(file: Path, content: bytes) -> dict[str, Tensor]:
 
     for name, kind in _types_of(content):
         if kind not in TYPES:
-            raise InputError(f"{file}: tensor {name[:80]!r} is of type {kind!r}; known are {', '.join(TYPES)}")
+            raise InputError(
+                f"{file}: tensor {name[:80]!r} is of type {kind!r}; known are {', '.join(TYPES)}"
+            )
     try:
         tensors = load(content)
     except Exception as error:  # SafetensorError, and what torch and Python raise of odd types and shapes

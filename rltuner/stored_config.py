@@ -11,19 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from rltuner.config import PRESETS, Algorithm, FinetuneConfig, preset
+from rltuner.config import PRESETS, Algorithm, FinetuneConfig, PretrainConfig, preset
 from rltuner.errors import InputError
 
 
 def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
     """What finetune's flags default to, given the whole command line: --resume, --config and --preset decide."""
-    found: dict[str, str] = {}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        for flag in ("--resume", "--config", "--preset", "--algo", "--rules"):
-            if word == flag:
-                found[flag] = following
-            elif word.startswith(f"{flag}="):
-                found[flag] = word.partition("=")[2]
+    found = _given(words, "--resume", "--config", "--preset", "--algo", "--rules")
     if "--config" in found and "--preset" in found:
         raise InputError("--config and --preset both set the defaults; give one of them")
     if "--resume" in found:
@@ -35,6 +29,28 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
     if name not in PRESETS or algo not in get_args(Algorithm):
         return FinetuneConfig()  # the parser names the wrong one
     return preset(name, algo=algo)  # type: ignore[arg-type]
+
+
+def pretrain_defaults(words: Sequence[str]) -> PretrainConfig:
+    """What pretrain's flags default to, given the whole command line: --resume decides."""
+    found = _given(words, "--resume")
+    if "--resume" not in found:
+        return PretrainConfig()
+    from rltuner.pretrain import stored_settings
+
+    return stored_settings(Path(found["--resume"]))
+
+
+def _given(words: Sequence[str], *flags: str) -> dict[str, str]:
+    """The values of those of the flags that are among the words."""
+    found = {}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        for flag in flags:
+            if word == flag:
+                found[flag] = following
+            elif word.startswith(f"{flag}="):
+                found[flag] = word.partition("=")[2]
+    return found
 
 
 LARGEST_FILE = 1_000_000  # bytes

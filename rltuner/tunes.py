@@ -86,7 +86,7 @@ def save_tunes(path: str | os.PathLike[str], tunes: Sequence[Tune], info: Mappin
     ]
     data = save(
         {"events": torch.tensor(flat, dtype=torch.int8), "offsets": lengths.cumsum(0)},
-        {METADATA: json.dumps({"format": FORMAT, "tunes": cards, "info": dict(info)}, sort_keys=True)},
+        {METADATA: json.dumps({"format": FORMAT, "tunes": cards, "info": dict(info)})},
     )
     try:
         write_atomically(Path(path), data)
