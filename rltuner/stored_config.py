@@ -44,7 +44,7 @@ def pretrain_defaults(words: Sequence[str]) -> PretrainConfig:
 def _given(words: Sequence[str], *flags: str) -> dict[str, str]:
     """The values of those of the flags that are among the words."""
     found = {}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         for flag in flags:
             if word == flag:
                 found[flag] = following
