@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rltuner.atomic import write_atomically
+from rltuner.interrupts import importing
 from rltuner.key import pitch_name
 from rltuner.melody import Melodies
 
@@ -159,10 +160,11 @@ def _limit_to_most(axes: Any, values: list[float]) -> None:
 
 def pyplot() -> Any:
     """matplotlib without a display, imported late (over a second)."""
-    import matplotlib
+    with importing():
+        import matplotlib
 
-    matplotlib.use("Agg")
-    matplotlib.rcParams["text.parse_math"] = False  # a $ in the name of a source is a $
-    import matplotlib.pyplot as plt
+        matplotlib.use("Agg")
+        matplotlib.rcParams["text.parse_math"] = False  # a $ in the name of a source is a $
+        import matplotlib.pyplot as plt
 
     return plt

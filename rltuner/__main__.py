@@ -9,8 +9,10 @@ import sys
 def main() -> None:
     """The command line of `rltuner.cli`; Ctrl-C is exit code 130 from the first import on, and nothing after the end."""
     try:
-        from rltuner import cli
+        from rltuner.interrupts import importing
 
+        with importing():
+            from rltuner import cli
         cli.main()
     except KeyboardInterrupt:
         print("rltuner: stopped", file=sys.stderr)

@@ -18,6 +18,7 @@ import tyro
 from rltuner import cli_rules, cli_study
 from rltuner import config as configs
 from rltuner.errors import InputError
+from rltuner.interrupts import importing
 from rltuner.stored_config import finetune_defaults, pretrain_defaults
 
 
@@ -151,8 +152,8 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
         """Tune a Note RNN by Q, Psi or G learning."""
 
         def run() -> object:
-            from rltuner.tuner import finetune
-
+            with importing():
+                from rltuner.tuner import finetune
             return finetune(config)
 
         return run
@@ -161,8 +162,8 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
         """Train a Note RNN on real tunes."""
 
         def run() -> object:
-            from rltuner.pretrain import pretrain
-
+            with importing():
+                from rltuner.pretrain import pretrain
             return pretrain(config)
 
         return run
@@ -182,8 +183,8 @@ def generate(config: configs.GenerateConfig) -> Command:
     """Write melodies of a checkpoint as MIDI, audio, piano rolls and MusicXML."""
 
     def run() -> object:
-        from rltuner.generate import generate
-
+        with importing():
+            from rltuner.generate import generate
         return generate(config)
 
     return run
@@ -193,8 +194,8 @@ def evaluate(config: configs.EvaluateConfig) -> Command:
     """Judge checkpoints, MIDI files and human tunes side by side."""
 
     def run() -> object:
-        from rltuner.eval.command import run
-
+        with importing():
+            from rltuner.eval.command import run
         return run(config)
 
     return run
@@ -218,8 +219,8 @@ def info(source: Annotated[str, tyro.conf.Positional]) -> Command:
     """
 
     def run() -> None:
-        from rltuner.info import show
-
+        with importing():
+            from rltuner.info import show
         show(source)
 
     return run

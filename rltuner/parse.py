@@ -12,6 +12,7 @@ from importlib import import_module
 from rltuner.abc_notation import read_abc
 from rltuner.bars import Draft, UnusableError, align, encode, expand_repeats
 from rltuner.errors import InputError
+from rltuner.interrupts import importing
 from rltuner.melody import Meter, Vocabulary
 from rltuner.note_sequences import import_note_seq
 from rltuner.scores import read_midi_tracks, read_musicxml
@@ -76,11 +77,12 @@ def unfinished(item: Item, reason: str) -> Parsed:
 
 def warm_up(kind: str) -> None:
     """Imports what the reader of that kind imports when it is first needed, which can take longer than a tune may."""
-    import_module("music21.converter")
-    import_module("music21.abcFormat")
-    if kind == "midi":
-        import_module("pretty_midi")
-        import_note_seq()
+    with importing():
+        import_module("music21.converter")
+        import_module("music21.abcFormat")
+        if kind == "midi":
+            import_module("pretty_midi")
+            import_note_seq()
 
 
 def _parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:

@@ -107,7 +107,8 @@ class RunFolder:
             rules = {name for name in records[0] if name.startswith("rule_")}
             for name in sorted({*RECORDED, *rules}):
                 value = record.get(name)
-                if type(value) not in (int, float) or not -MOST_RECORDED <= value <= MOST_RECORDED:
+                is_number = isinstance(value, int | float) and not isinstance(value, bool)
+                if not is_number or not -MOST_RECORDED <= record[name] <= MOST_RECORDED:
                     raise InputError(
                         f"{self.metrics}: line {number}: {name} = {str(value)[:40]} is not a record's; without that file "
                         "the run goes on too, and only its plot begins later"

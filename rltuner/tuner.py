@@ -24,7 +24,7 @@ from rltuner.console import progress_bar, say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.exploration import steered, with_a_passage_repeated
-from rltuner.interrupts import delayed_interrupt, saying_how_to_go_on
+from rltuner.interrupts import delayed_interrupt, importing, saying_how_to_go_on
 from rltuner.key import Key
 from rltuner.learner import Learner
 from rltuner.melody import Melodies, Vocabulary
@@ -51,7 +51,8 @@ def finetune(config: FinetuneConfig) -> Path:
     folder that exists, or a run that cannot be resumed so. Ctrl-C lets the round end, saves and raises
     KeyboardInterrupt; the second one does not wait.
     """
-    from rltuner.results import write_results
+    with importing():
+        from rltuner.results import write_results
 
     if config.resume is not None:
         config = resumed_config(config)
