@@ -230,6 +230,9 @@ def test_every_folder_that_is_made_is_forced_to_the_disk_in_the_one_above(
     create_folder(run, lambda folder: save_state(folder / "checkpoint", 0, state(0))).close()
     assert {tmp_path, tmp_path / "a", run.parent} <= set(synced)
     assert any(one.parent == run.parent and one.name.startswith(".run.") for one in synced)
+    synced.clear()
+    create_folder(run.parent / "empty", lambda folder: None).close()
+    assert any(one.name.startswith(".empty.") for one in synced)
 
 
 def test_a_ring_that_claims_more_melodies_than_can_be_counted_is_refused() -> None:
