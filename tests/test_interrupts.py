@@ -115,11 +115,18 @@ main()
 
 
 def test_ctrl_c_after_the_end_changes_no_exit_code() -> None:
-    late = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); "
     for words, code in ((["info", "tiny"], 0), (["info", "nowhere"], 2)):
-        found = python(
-            f"{late}import sys; sys.argv = {['rltuner', *words]}; from rltuner.__main__ import main; main()"
-        )
+        found = python(f"""
+import atexit, os, signal, sys
+def late():
+    os.kill(os.getpid(), signal.SIGINT)
+    print("left")
+atexit.register(late)
+sys.argv = {["rltuner", *words]}
+from rltuner.__main__ import main
+main()
+""")
+        assert found.stdout.endswith("left\n")
         assert found.returncode == code
         assert "Traceback" not in found.stderr
 
