@@ -8,7 +8,16 @@ from typing import Literal
 
 import tyro
 
-from rltuner.config_checks import DEFAULT_C, check, check_seed, tidy
+from rltuner.config_checks import (
+    DEFAULT_C,
+    MOST_AT_ONCE,
+    MOST_EVENTS,
+    MOST_FILES,
+    MOST_THREADS,
+    check,
+    check_seed,
+    tidy,
+)
 from rltuner.errors import InputError
 
 AudioFormat = Literal["wav", "flac"]
@@ -75,21 +84,22 @@ class GenerateConfig:
     def __post_init__(self) -> None:
         where = "generate"
         tidy(self)
-        for name in ("count", "best_of", "threads"):
-            check(where, name, getattr(self, name), 1)
-        for name in ("length", "bars"):
+        check(where, "count", self.count, 1, MOST_FILES)
+        check(where, "best_of", self.best_of, 1, MOST_AT_ONCE)
+        check(where, "threads", self.threads, 1, MOST_THREADS)
+        for name, most in (("length", MOST_EVENTS), ("bars", MOST_EVENTS // 16)):
             value = getattr(self, name)
             if value is not None and type(value) is not int:
                 raise InputError(f"{where}: {name} = {value!r} must be a whole number")
             if value is not None:
-                check(where, name, value, 1)
+                check(where, name, value, 1, most)
         if self.length is not None and self.bars is not None:
             raise InputError(f"generate: bars = {self.bars} and length = {self.length}; give one of them")
         check(where, "qpm", self.qpm, 4, 1000)
         check_seed(where, self.seed)
         check(where, "temperature", self.temperature, 0)
         check(where, "top_p", self.top_p, 0, 1)
-        check(where, "smc", self.smc, 0)
+        check(where, "smc", self.smc, 0, MOST_AT_ONCE)
         check(where, "c", self.c, 1e-6)
         if self.top_p == 0:
             raise InputError("generate: top_p = 0 leaves no event; for the likeliest one use --greedy")
