@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rltuner.atomic import write_atomically
+from rltuner.interrupts import importing
 from rltuner.key import pitch_name
 from rltuner.melody import Melodies
 
@@ -98,9 +100,11 @@ def piano_rolls_figure(melodies: Melodies, title: str) -> Any:
 
 
 def save_png(figure: Any, file: Path) -> None:
-    """Writes the figure as PNG and closes it."""
-    figure.savefig(file, dpi=120)
+    """Writes the figure as PNG, atomically, and closes it. Raises OSError, which names the file."""
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=120, format="png")
     pyplot().close(figure)
+    write_atomically(file, picture.getvalue())
 
 
 def plot_piano_roll(melodies: Melodies, index: int, title: str, sharps: int = 0, primer: int = 0) -> bytes:
@@ -156,10 +160,11 @@ def _limit_to_most(axes: Any, values: list[float]) -> None:
 
 def pyplot() -> Any:
     """matplotlib without a display, imported late (over a second)."""
-    import matplotlib
+    with importing():
+        import matplotlib
 
-    matplotlib.use("Agg")
-    matplotlib.rcParams["text.parse_math"] = False  # a $ in the name of a source is a $
-    import matplotlib.pyplot as plt
+        matplotlib.use("Agg")
+        matplotlib.rcParams["text.parse_math"] = False  # a $ in the name of a source is a $
+        import matplotlib.pyplot as plt
 
     return plt

@@ -11,7 +11,6 @@ torch and the rest are imported when a name is first used, so that `import rltun
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from rltuner.policy import Policy, load
     from rltuner.tuner import finetune
 
-__version__ = version("rltuner")
+    __version__: str
 
 _HOMES = {
     "FinetuneConfig": "config",
@@ -54,6 +53,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        globals()[name] = version("rltuner")
+        return globals()[name]
     if name not in _HOMES:
         raise AttributeError(f"module 'rltuner' has no attribute {name!r}")
     value = getattr(import_module(f"rltuner.{_HOMES[name]}"), name)

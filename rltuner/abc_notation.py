@@ -12,9 +12,11 @@ from fractions import Fraction
 from typing import Any
 
 from rltuner.bars import REST, Bar, Draft, Sound, UnusableError
+from rltuner.errors import InputError
 from rltuner.melody import STEPS_PER_QUARTER
 
 MAX_CHARACTERS = 10_000  # the longest of 12,762 tunes has 2,439
+MAX_TUNES = 20_000  # a file; the largest collections in one file have some thousand
 
 _FIELD = re.compile(r"([A-Za-z]):(?![|:])\s*(.*)")
 _INLINE = re.compile(r"\[([A-Za-z]):([^\]\[]*)\]")  # no [ inside: else a text of [ alone takes quadratic time
@@ -30,9 +32,16 @@ _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 def split_abc(text: str) -> list[str]:
-    """The tunes of an ABC file, each from its `X:` on; the whole text where there is no `X:` but a key."""
+    """The tunes of an ABC file, each from its `X:` on; the whole text where there is no `X:` but a key.
+
+    Raises InputError where there is no tune, or there are more than 20,000.
+    """
+    if text.count("\nX:") >= MAX_TUNES:
+        raise InputError(f"it has more than {MAX_TUNES:,} tunes; split it into several files")
     tunes = [part for part in re.split(r"(?m)^(?=X:)", text) if part.startswith("X:")]
-    return tunes or ([text] if re.search(r"(?m)^K:", text) else [])
+    if not tunes and not re.search(r"(?m)^K:", text):
+        raise InputError("no ABC tune in it (no X: and no K: field)")
+    return tunes or [text]
 
 
 def read_abc(text: str, source: str) -> list[Draft]:

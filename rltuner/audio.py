@@ -24,6 +24,7 @@ from typing import NamedTuple
 from rltuner.errors import InputError
 
 SAMPLE_RATE = 44_100
+RELEASE = 0.1  # seconds after the last note: the synthesiser ends every note within half of that
 MAX_SECONDS = 600.0  # of a clip: more than any listener hears, and memory enough
 FORMATS = ("wav", "flac")
 FILES_PER_WORKER = 100  # a worker takes a second to start, and renders some hundred files in it
@@ -70,10 +71,8 @@ def render(
     """
     if not -70 <= lufs <= 0 or not 0 <= fade <= 60:
         raise InputError(f"audio: lufs = {lufs}, fade = {fade}: they lie in [-70, 0] LUFS and [0, 60] s")
-    if seconds is not None and not 0 < seconds <= MAX_SECONDS:
-        raise InputError(
-            f"audio: clips of {seconds:.4g} s; they last at most {MAX_SECONDS:.0f} s: shorten them"
-        )
+    if seconds is not None:
+        check_seconds(seconds)
     for midi, audio in jobs:
         if audio.suffix[1:].lower() not in FORMATS:
             raise InputError(f"{audio}: audio is written as .wav or .flac")
@@ -88,6 +87,14 @@ def render(
             worker = stack.enter_context(_Worker(font, _Shape(lufs, fade, seconds)))
             selector.register(worker, selectors.EVENT_READ)
         _work(list(jobs), selector, advance or (lambda done, note: None))
+
+
+def check_seconds(seconds: float) -> None:
+    """InputError for clips of no length, or longer than is rendered."""
+    if not 0 < seconds <= MAX_SECONDS:
+        raise InputError(
+            f"audio: clips of {seconds:.4g} s; they last at most {MAX_SECONDS:.0f} s: shorten them"
+        )
 
 
 def check_installed() -> str:

@@ -18,7 +18,8 @@ import tyro
 from rltuner import cli_rules, cli_study
 from rltuner import config as configs
 from rltuner.errors import InputError
-from rltuner.stored_config import finetune_defaults
+from rltuner.interrupts import importing
+from rltuner.stored_config import finetune_defaults, pretrain_defaults
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,6 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("rltuner: stopped", file=sys.stderr)
         sys.exit(130)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        reason = f" ({' '.join(str(error).split())[:160]})" if str(error) else ""
+        fields = _TAKE_MEMORY.get(words[0], "--length or the number of melodies")
+        print(
+            f"rltuner: there is not enough memory{reason}; lower {fields}. What was saved before is kept",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nothing to say, and nobody to say it to
         sys.exit(0)
@@ -76,6 +87,10 @@ def _parse(words: list[str]) -> Command:
             cause = cause.__context__
         raise InputError(_sentence(box.getvalue(), words)) from None
     return command
+
+
+def _is_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(part in str(error) for part in _OUT_OF_MEMORY)
 
 
 def _sentence(box: str, words: list[str]) -> str:
@@ -117,20 +132,39 @@ _OF_THE_MACHINE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS),
     *(errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOLCK),
 )
+# What torch, on every device, says where memory cannot be had or counted.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation")
+_TAKE_MEMORY = {
+    "finetune": "--batch-size, --length, --replay, --smc, --smc-systems, --smc-replay or --evaluate",
+    "generate": "--count, --length, --bars, --best-of or --smc",
+    "evaluate": "--count or --length",
+    "pretrain": "--batch-size, --window or --hidden-sizes",
+}
 _SETTINGS = (tyro.conf.OmitArgPrefixes,)
 
 
 def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
-    """The commands by name. finetune's defaults depend on --preset, --config and --resume in `words`."""
+    """The commands by name. Defaults depend on --resume, and finetune's on --preset and --config, in `words`."""
     default = finetune_defaults(words[1:]) if words[:1] == ["finetune"] else configs.FinetuneConfig()
+    whole = pretrain_defaults(words[1:]) if words[:1] == ["pretrain"] else configs.PretrainConfig()
 
     def finetune(config: configs.FinetuneConfig = default) -> Command:
         """Tune a Note RNN by Q, Psi or G learning."""
 
         def run() -> object:
-            from rltuner.tuner import finetune
-
+            with importing():
+                from rltuner.tuner import finetune
             return finetune(config)
+
+        return run
+
+    def pretrain(config: configs.PretrainConfig = whole) -> Command:
+        """Train a Note RNN on real tunes."""
+
+        def run() -> object:
+            with importing():
+                from rltuner.pretrain import pretrain
+            return pretrain(config)
 
         return run
 
@@ -145,23 +179,12 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
     }
 
 
-def pretrain(config: configs.PretrainConfig) -> Command:
-    """Train a Note RNN on real tunes."""
-
-    def run() -> object:
-        from rltuner.pretrain import pretrain
-
-        return pretrain(config)
-
-    return run
-
-
 def generate(config: configs.GenerateConfig) -> Command:
     """Write melodies of a checkpoint as MIDI, audio, piano rolls and MusicXML."""
 
     def run() -> object:
-        from rltuner.generate import generate
-
+        with importing():
+            from rltuner.generate import generate
         return generate(config)
 
     return run
@@ -171,8 +194,8 @@ def evaluate(config: configs.EvaluateConfig) -> Command:
     """Judge checkpoints, MIDI files and human tunes side by side."""
 
     def run() -> object:
-        from rltuner.eval.command import run
-
+        with importing():
+            from rltuner.eval.command import run
         return run(config)
 
     return run
@@ -196,12 +219,14 @@ def info(source: Annotated[str, tyro.conf.Positional]) -> Command:
     """
 
     def run() -> None:
-        from rltuner.info import show
-
+        with importing():
+            from rltuner.info import show
         show(source)
 
     return run
 
 
 if __name__ == "__main__":
-    main()
+    from rltuner.__main__ import main as whole
+
+    whole()

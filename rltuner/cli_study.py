@@ -22,15 +22,16 @@ class NewConfig:
     name: tyro.conf.Positional[Path]
     """The study's folder; it must not exist."""
     sources: tuple[str, ...] = ("note_rnn", "q", "psi", "g", "human")
-    """Checkpoints (shipped names, folders, run folders), folders of MIDI files, or `human`: the test tunes."""
+    """Checkpoints (shipped names, folders, run folders), folders of MIDI files, or `human`: the test tunes. The results
+    call each by the last part of its path, or as you say: NAME=SOURCE."""
     pairs: int = 40
     """Trials a listener: pairs of clips that one person judges, besides catch trials."""
     items: int = 0
     """Clip pairs for each pair of sources, of which a listener hears some; 0: as many as one hears, at least 8."""
     catch: int = 2
     """Catch trials of each kind: an identical pair, and a human tune against random notes."""
-    bars: int = 4
-    """Length of every clip in bars of 4/4."""
+    bars: int | None = None
+    """Length of every clip in bars of 4/4; 4 where --seconds is not given either."""
     seconds: float | None = None
     """The same in seconds, rounded to whole sixteenths, instead of --bars."""
     qpm: float = 100.0
@@ -46,9 +47,12 @@ class NewConfig:
         check(where, "pairs", self.pairs, 1, 1000)
         check(where, "items", self.items, 0, 1000)
         check(where, "catch", self.catch, 0, 20)
-        check(where, "bars", self.bars, 1, 32)
         check(where, "qpm", self.qpm, 4, 1000)
         check_seed(where, self.seed)
+        if self.bars is not None and self.seconds is not None:
+            raise InputError(f"{where}: bars = {self.bars} and seconds = {self.seconds:g}; give one of them")
+        if self.bars is not None:
+            check(where, "bars", self.bars, 1, 32)
         if self.seconds is not None:
             check(where, "seconds", self.seconds, 0.1, 120)
 
@@ -57,14 +61,15 @@ def new(config: NewConfig) -> Command:
     """Make a study: clips of every source, and study.toml to edit."""
 
     def run() -> None:
-        from rltuner.study.plan import Plan, read_plan
-        from rltuner.study.stimuli import label, new_study
+        from rltuner.study.plan import Plan
+        from rltuner.study.plan_file import read_plan
+        from rltuner.study.stimuli import named, new_study
 
         base = read_plan(config.config) if config.config is not None else Plan()
-        names = tuple(label(source) for source in config.sources)
+        names, sources = zip(*named(config.sources), strict=True)
         contrasts = max(1, len(names) * (len(names) - 1) // 2)
         step = 15 / config.qpm  # seconds of a sixteenth
-        events = config.bars * 16 if config.seconds is None else max(1, round(config.seconds / step))
+        events = (config.bars or 4) * 16 if config.seconds is None else max(1, round(config.seconds / step))
         plan = dataclasses.replace(
             base,
             design=dataclasses.replace(
@@ -78,7 +83,7 @@ def new(config: NewConfig) -> Command:
                 seed=config.seed,
             ),
         )
-        new_study(config.name, config.sources, plan, events)
+        new_study(config.name, sources, plan, events)
 
     return run
 

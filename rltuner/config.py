@@ -12,7 +12,20 @@ from typing import Literal
 
 import tyro
 
-from rltuner.config_checks import DEFAULT_C, check, check_seed, tidy
+from rltuner.config_checks import (
+    DEFAULT_C,
+    MOST_AT_ONCE,
+    MOST_EVENTS,
+    MOST_FILES,
+    MOST_LAYERS,
+    MOST_MELODIES,
+    MOST_ROUNDS,
+    MOST_THREADS,
+    MOST_UNITS,
+    check,
+    check_seed,
+    tidy,
+)
 from rltuner.config_generate import GenerateConfig
 from rltuner.errors import InputError
 
@@ -76,22 +89,20 @@ class PretrainConfig:
         where = "pretrain"
         tidy(self)
         check_seed(where, self.seed)
-        for name in ("updates", "batch_size", "window", "validate_every", "checkpoint_every", "threads"):
-            check(where, name, getattr(self, name), 1)
+        for name in ("updates", "validate_every", "checkpoint_every"):
+            check(where, name, getattr(self, name), 1, MOST_ROUNDS)
+        check(where, "batch_size", self.batch_size, 1, MOST_AT_ONCE)
+        check(where, "window", self.window, 1, MOST_EVENTS)
+        check(where, "threads", self.threads, 1, MOST_THREADS)
         check(where, "from_start", self.from_start, 0, 1)
         check(where, "learning_rate", self.learning_rate, 0, 1)
         check(where, "clip", self.clip, 0)
-        check(where, "likeliest", self.likeliest, 1e-30, 1)
-        check(where, "likeliest_cost", self.likeliest_cost, 0, 100)
-        if self.algo == "q" and self.likeliest < 1:
+        check(where, "jobs", self.jobs, 0, MOST_THREADS)
+        sizes = self.hidden_sizes
+        if not 0 < len(sizes) <= MOST_LAYERS or not 0 < min(sizes) <= max(sizes) <= MOST_UNITS:
+            shown = str(sizes) if len(sizes) <= MOST_LAYERS else f"{len(sizes)} layers"
             raise InputError(
-                f"finetune: likeliest = {self.likeliest:g} with algo = q, whose maximum has no probability to bound; "
-                "use psi or g, or leave it out"
-            )
-        check(where, "jobs", self.jobs, 0)
-        if not self.hidden_sizes or min(self.hidden_sizes) < 1:
-            raise InputError(
-                f"pretrain: hidden_sizes = {self.hidden_sizes}: give at least one layer of 1 unit"
+                f"pretrain: hidden_sizes = {shown}: give 1 to {MOST_LAYERS} layers of 1 to {MOST_UNITS:,} units"
             )
 
 
@@ -189,24 +200,37 @@ class FinetuneConfig:
         where = "finetune"
         tidy(self)
         check_seed(where, self.seed)
-        for name in ("events", "length", "batch_size", "minibatch_size", "threads", "checkpoint_every"):
-            check(where, name, getattr(self, name), 1)
-        for name in ("replay", "samples", "evaluate"):
-            check(where, name, getattr(self, name), 0)
+        check(where, "events", self.events, 1, 10**15)
+        check(where, "length", self.length, 1, MOST_EVENTS)
+        for name in ("batch_size", "minibatch_size"):
+            check(where, name, getattr(self, name), 1, MOST_AT_ONCE)
+        check(where, "threads", self.threads, 1, MOST_THREADS)
+        check(where, "checkpoint_every", self.checkpoint_every, 1, MOST_ROUNDS)
+        for name in ("replay", "evaluate"):
+            check(where, name, getattr(self, name), 0, MOST_MELODIES)
+        check(where, "samples", self.samples, 0, MOST_FILES)
         for name in ("gamma", "trace", "target_rate", "epsilon", "epsilon_end", "least_distinct"):
             check(where, name, getattr(self, name), 0, 1)
         for name in ("learning_rate", "value_learning_rate"):
             check(where, name, getattr(self, name), 0, 1)
         check(where, "huber", self.huber, 0)
-        check(where, "smc", self.smc, 0)
-        for name in ("smc_systems", "smc_every", "smc_replay"):
-            check(where, name, getattr(self, name), 1)
+        check(where, "smc", self.smc, 0, MOST_AT_ONCE)
+        check(where, "smc_systems", self.smc_systems, 1, MOST_AT_ONCE)
+        check(where, "smc_every", self.smc_every, 1, MOST_ROUNDS)
+        check(where, "smc_replay", self.smc_replay, 1, MOST_MELODIES)
         check(where, "smc_c", self.smc_c, 1e-6)
         for name in ("replayed", "smc_replayed", "repeated"):
             check(where, name, getattr(self, name), 0, 100)
         check(where, "c", self.c, 1e-6)
         check(where, "temperature", self.temperature, 1e-6)
         check(where, "clip", self.clip, 0)
+        check(where, "likeliest", self.likeliest, 1e-30, 1)
+        check(where, "likeliest_cost", self.likeliest_cost, 0, 100)
+        if self.algo == "q" and self.likeliest < 1:
+            raise InputError(
+                f"finetune: likeliest = {self.likeliest:g} with algo = q, whose maximum has no probability to bound; "
+                "use psi or g, or leave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -250,8 +274,9 @@ class EvaluateConfig:
         where = "evaluate"
         tidy(self)
         check_seed(where, self.seed)
-        for name in ("count", "length", "threads"):
-            check(where, name, getattr(self, name), 1)
+        check(where, "count", self.count, 1, MOST_MELODIES)
+        check(where, "length", self.length, 1, MOST_EVENTS)
+        check(where, "threads", self.threads, 1, MOST_THREADS)
         check(where, "temperature", self.temperature, 0)
         check(where, "c", self.c, 1e-6)
         if self.bound and self.rules is None:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import get_type_hints
 
 from rltuner.errors import InputError
 
 DEFAULT_C = 0.8  # docs/algorithms.md says why
+MOST_LAYERS, MOST_UNITS = 16, 16_384  # of a network
+# Beyond what any machine does; below that memory decides.
+MOST_THREADS = 512
+MOST_EVENTS = 100_000  # of a melody: 6250 bars
+MOST_MELODIES = 10_000_000  # composed, kept or judged
+MOST_AT_ONCE = 1_000_000  # melodies, windows or particles in one step
+MOST_FILES = 100_000
+MOST_ROUNDS = 10**9  # updates, or rounds
 
 
 def check(where: str, name: str, value: float, low: float, high: float = math.inf) -> None:
-    """InputError unless value is a finite number and low <= value <= high."""
-    if not low <= value <= high or not math.isfinite(value):
-        bounds = f"a finite number, at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
-        raise InputError(f"{where}: {name} = {value!r} must be {bounds}")
+    """InputError unless value is a finite number that a float can hold, and low <= value <= high."""
+    if not low <= value <= min(high, sys.float_info.max):
+        bounds = (
+            f"a finite number, at least {low:g}" if high == math.inf else f"in [{_text(low)}, {_text(high)}]"
+        )
+        raise InputError(f"{where}: {name} = {str(value)[:40]} must be {bounds}")
+
+
+def _text(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def tidy(config: object) -> None:

@@ -8,10 +8,20 @@ from typing import Literal
 
 import tyro
 
-from rltuner.config_checks import DEFAULT_C, check, check_seed, tidy
+from rltuner.config_checks import (
+    DEFAULT_C,
+    MOST_AT_ONCE,
+    MOST_EVENTS,
+    MOST_FILES,
+    MOST_THREADS,
+    check,
+    check_seed,
+    tidy,
+)
 from rltuner.errors import InputError
 
 AudioFormat = Literal["wav", "flac"]
+LENGTH = 32  # events, where neither --length nor --bars is given
 
 
 @dataclass(frozen=True)
@@ -24,10 +34,10 @@ class GenerateConfig:
     """Folder to write to; it must not exist or be empty."""
     count: int = 20
     """Number of melodies."""
-    length: int = 32
-    """Events (sixteenths) a melody."""
+    length: int | None = None
+    """Events (sixteenths) a melody; 32 where --bars is not given either."""
     bars: int | None = None
-    """Length in bars of the policy's metre, instead of --length."""
+    """The same in bars of the policy's metre."""
     key: str | None = None
     """Move the tonic here, such as "G major", up to 6 semitones. The mode is that of the policy's rule book, for
     another one tune a policy; an untuned Note RNN counts as C major, though its tunes are in several modes."""
@@ -74,17 +84,22 @@ class GenerateConfig:
     def __post_init__(self) -> None:
         where = "generate"
         tidy(self)
-        for name in ("count", "length", "best_of", "threads"):
-            check(where, name, getattr(self, name), 1)
-        if self.bars is not None:
-            check(where, "bars", self.bars, 1)
-            if self.length != GenerateConfig.length:
-                raise InputError(f"generate: bars = {self.bars} and length = {self.length}; give one of them")
+        check(where, "count", self.count, 1, MOST_FILES)
+        check(where, "best_of", self.best_of, 1, MOST_AT_ONCE)
+        check(where, "threads", self.threads, 1, MOST_THREADS)
+        for name, most in (("length", MOST_EVENTS), ("bars", MOST_EVENTS // 16)):
+            value = getattr(self, name)
+            if value is not None and type(value) is not int:
+                raise InputError(f"{where}: {name} = {value!r} must be a whole number")
+            if value is not None:
+                check(where, name, value, 1, most)
+        if self.length is not None and self.bars is not None:
+            raise InputError(f"generate: bars = {self.bars} and length = {self.length}; give one of them")
         check(where, "qpm", self.qpm, 4, 1000)
         check_seed(where, self.seed)
         check(where, "temperature", self.temperature, 0)
         check(where, "top_p", self.top_p, 0, 1)
-        check(where, "smc", self.smc, 0)
+        check(where, "smc", self.smc, 0, MOST_AT_ONCE)
         check(where, "c", self.c, 1e-6)
         if self.top_p == 0:
             raise InputError("generate: top_p = 0 leaves no event; for the likeliest one use --greedy")

@@ -20,7 +20,7 @@ from rltuner.abc_notation import split_abc
 from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
 from rltuner.melody import Vocabulary
-from rltuner.parse import PARSER_VERSION, SECONDS, Item, Parsed, broken, parse_item
+from rltuner.parse import PARSER_VERSION, SECONDS, Item, Parsed, parse_item, unfinished
 from rltuner.rules.rule import suggest
 from rltuner.run_state import locked
 from rltuner.tunes import Tune, load_tunes, save_tunes
@@ -110,8 +110,14 @@ def load_corpus(
             # Another process may have parsed the same meanwhile.
             corpus = _from_cache(cached, name) if is_kept else None
             if corpus is None:
-                corpus = _collect(name, [*unreadable, *_parse(items, vocabulary, jobs, progress)])
-                if is_kept:
+                results = [*unreadable, *_parse(items, vocabulary, jobs, progress)]
+                corpus = _collect(name, results)
+                if untried := sum(not result.is_final for result in results):
+                    say(
+                        f"warning: {untried} of {len(results)} tunes ran out of time or memory, so the parsed corpus is "
+                        "not cached; they are tried again next time"
+                    )
+                elif is_kept:
                     _to_cache(cached, corpus)
     if not quiet:
         say(corpus.summary())
@@ -195,9 +201,11 @@ def _read(files: Sequence[tuple[str, Path]]) -> tuple[list[Item], list[Parsed], 
         if kind != "abc":
             items.append(Item(kind, source, os.fspath(path)))
             continue
-        tunes = split_abc(_decode(data))
-        if not tunes:
-            unreadable.append(Parsed(source, "broken", detail="no ABC tune in it (no X: and no K: field)"))
+        try:
+            tunes = split_abc(_decode(data))
+        except InputError as error:
+            unreadable.append(Parsed(source, "broken", detail=str(error)))
+            continue
         numbers = [tune.partition("\n")[0].removeprefix("X:").strip() for tune in tunes]
         items += [
             Item(kind, f"{source} #{number}" if len(tunes) > 1 else source, tune)
@@ -234,7 +242,9 @@ def _parse(
                 say("warning: the parsing processes cannot start; parsing goes on in this one")
                 results = (parse_item(item, vocabulary) for item in items)
                 continue
-            yield from [broken(items[done], f"it {result.reason}")] if isinstance(result, Failed) else result
+            if isinstance(result, Failed):
+                result = [unfinished(items[done], f"it {result.reason}")]
+            yield from result
             done += 1
             if advance is not None:
                 advance(1, None)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rltuner.compose import PRIMERS, compose, primer_contexts, read_primer
 from rltuner.config import GenerateConfig
+from rltuner.config_generate import LENGTH
 from rltuner.console import say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
@@ -26,7 +27,7 @@ from rltuner.output_folder import filled_folder
 from rltuner.policy import Policy, load, note_rnn_of
 from rltuner.rules import load_rulebook
 from rltuner.rules.book import RuleBook
-from rltuner.sample_files import write
+from rltuner.sample_files import clip_seconds, write
 from rltuner.smc import steer
 
 UNTUNED_KEY = "C major"  # a Note RNN's tunes are transposed to have no sharps or flats
@@ -42,7 +43,7 @@ def generate(config: GenerateConfig) -> list[Path]:
     torch.set_num_threads(config.threads)
     program = program_of(config.instrument)
     if config.audio:
-        from rltuner.audio import check_installed
+        from rltuner.audio import check_installed, check_seconds
 
         check_installed()
     with filled_folder(config.out) as folder:
@@ -51,7 +52,14 @@ def generate(config: GenerateConfig) -> list[Path]:
         sounding = key if config.key is None else Key.parse(config.key)
         shift = shift_to(sounding, key, config.source)
         book = load_rulebook(config.rules) if config.rules is not None else None
-        melodies = composed(policy, config, shift, book)
+        generator = torch.Generator().manual_seed(config.seed)
+        contexts = _contexts(policy, config, shift, generator)
+        length = length_of(config, policy)
+        if config.audio:  # before hours of composing
+            bar = policy.meter.steps_per_bar
+            kept = -(-contexts.shape[1] // bar) * bar if config.keep_primer else 0
+            check_seconds(clip_seconds(kept + length, config.qpm))
+        melodies = composed(policy, config, contexts, length, book, generator)
         moved = as_written(melodies, shift, config.keep_primer)
         primer = moved.events.shape[1] - melodies.events.shape[1]
         names = write(moved, primer, folder, config, program, sounding)
@@ -64,12 +72,23 @@ def generate(config: GenerateConfig) -> list[Path]:
     return [config.out / name["file"] for name in names]
 
 
-def composed(policy: Policy, config: GenerateConfig, shift: int, book: RuleBook | None) -> Melodies:
-    """The melodies in the policy's key, with their contexts."""
-    length = config.length if config.bars is None else config.bars * policy.meter.steps_per_bar
+def length_of(config: GenerateConfig, policy: Policy) -> int:
+    """Events of each melody, as --length or --bars says."""
+    if config.bars is not None:
+        return config.bars * policy.meter.steps_per_bar
+    return LENGTH if config.length is None else config.length
+
+
+def composed(
+    policy: Policy,
+    config: GenerateConfig,
+    contexts: Tensor,
+    length: int,
+    book: RuleBook | None,
+    generator: torch.Generator,
+) -> Melodies:
+    """The melodies in the policy's key, [count, length], with their contexts [count, P]."""
     temperature = 0.0 if config.greedy else config.temperature
-    generator = torch.Generator().manual_seed(config.seed)
-    contexts = _contexts(policy, config, shift, generator)
     if config.smc:
         steering = book if book is not None else load_rulebook("magenta")
         note_rnn = note_rnn_of(policy)

@@ -1,11 +1,13 @@
-"""Ctrl-C that waits for a good moment."""
+"""Ctrl-C that waits for a good moment, and ends that leave nothing lying about."""
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 
@@ -13,7 +15,7 @@ from types import FrameType
 def delayed_interrupt() -> Iterator[Callable[[], bool]]:
     """While inside, Ctrl-C is only noted: the value tells whether it came. A second one interrupts at once.
 
-    Outside the main thread, where Python handles no signals, nothing changes.
+    Nothing changes outside the main thread, where Python handles no signals, and where Ctrl-C is ignored.
     """
     came = False
 
@@ -23,7 +25,8 @@ def delayed_interrupt() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         came = True
 
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield lambda: False
         return
     before = signal.signal(signal.SIGINT, note)
@@ -31,3 +34,60 @@ def delayed_interrupt() -> Iterator[Callable[[], bool]]:
         yield lambda: came
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class _EndedError(BaseException):
+    """A signal that ends the process came; like KeyboardInterrupt nothing that mends errors must catch it."""
+
+
+@contextmanager
+def cleanly_ended() -> Iterator[None]:
+    """While inside, SIGTERM and SIGHUP (a terminal that is closed) unwind the stack as Ctrl-C does, so that temporary
+    files are removed; then the signal does what it would have done.
+
+    Outside the main thread, where Python handles no signals, nothing changes, and an ignored signal stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = 0
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if not came:  # a second one must not disturb the cleaning up
+            came = number
+            raise _EndedError
+
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, unwind) for number in numbers}
+    try:
+        yield
+    except _EndedError:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Lets imports end before Ctrl-C does anything: libraries swallow it, or make errors of their own out of it."""
+    with delayed_interrupt() as interrupted:
+        yield
+    if interrupted():
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def saying_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
+    """Where Ctrl-C ends what is inside, and the folder of the run is there, a line says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from rltuner.console import say
+
+        if folder.is_dir():
+            say(f"go on with: rltuner {command} --resume {shlex.quote(str(folder))}")
+        raise

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rltuner.config_checks import MOST_LAYERS, MOST_UNITS
 from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
 from rltuner.storage import check_tensors, find_checkpoint, load_weights, read_checkpoint, write_checkpoint
 
-MOST_LAYERS, MOST_UNITS, MOST_STEPS = 16, 16_384, 4096  # of a network in a file, and of its bar
+MOST_STEPS = 4096  # of a network's bar, in a file
 State = list[tuple[Tensor, Tensor]]
 """The recurrent state: (h, c) of each layer, both float32 [B, H]. None stands for zeros."""
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rltuner.errors import InputError
+from rltuner.interrupts import cleanly_ended
 
 UNFINISHED = ".unfinished"  # the folder inside that files are written to first
 
@@ -22,6 +23,11 @@ def filled_folder(folder: Path) -> Iterator[Path]:
     Raises InputError, in one line, where it holds something already or cannot be made, and for any OSError while it is
     filled: a full disk, say.
     """
+    with cleanly_ended():
+        yield from _filled_folder(folder)
+
+
+def _filled_folder(folder: Path) -> Iterator[Path]:
     check_is_empty(folder)
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     unfinished = folder / UNFINISHED

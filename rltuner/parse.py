@@ -12,15 +12,18 @@ from importlib import import_module
 from rltuner.abc_notation import read_abc
 from rltuner.bars import Draft, UnusableError, align, encode, expand_repeats
 from rltuner.errors import InputError
+from rltuner.interrupts import importing
 from rltuner.melody import Meter, Vocabulary
 from rltuner.note_sequences import import_note_seq
 from rltuner.scores import read_midi_tracks, read_musicxml
-from rltuner.time_limit import OutOfTimeError, time_limit
+from rltuner.time_limit import OutOfTimeError, within
 from rltuner.tunes import Tune
 
 PARSER_VERSION = 5  # raise it with every change that alters a tune, so that cached corpora are parsed again
 LONGEST_BAR = 256  # steps, 16 whole notes; one bar of 1000000000/1 would be a list of that many events
-SECONDS = 4.0  # a tune, a thousand times what one takes; with what a signal waits for, all is over within 5
+SECONDS = (
+    4.0  # of CPU time a tune, a thousand times what one takes; with what a signal waits for, it ends within 5
+)
 READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (content, source)
     "abc": read_abc,
     "musicxml": read_musicxml,
@@ -52,30 +55,34 @@ class Parsed:
     """Of a broken item: what is wrong, in one line."""
     marks: tuple[str, ...] = ()
     """Things worth counting, e.g. "repeats expanded"."""
+    is_final: bool = True
+    """False where another try may end otherwise: it ran out of time or memory, or its process ended. Never cached."""
 
 
 def parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
-    """All tunes of an item. Never raises: what cannot be read, or not in 4 seconds, is "broken"."""
+    """All tunes of an item. Never raises: what cannot be read, or not in 4 seconds of CPU time, is "broken"."""
     warm_up(item.kind)
     try:
-        with time_limit(SECONDS):
-            return _parse_item(item, vocabulary)
+        return within(SECONDS, lambda: _parse_item(item, vocabulary))
     except OutOfTimeError:
-        return [broken(item, f"it takes longer than {SECONDS:g} s to read")]
+        return [unfinished(item, f"it takes longer than {SECONDS:g} s to read")]
+    except MemoryError:
+        return [unfinished(item, "it needs more memory than there is")]
 
 
-def broken(item: Item, reason: str) -> Parsed:
-    """What becomes of an item that could not be read."""
-    return Parsed(item.source, "broken", detail=reason)
+def unfinished(item: Item, reason: str) -> Parsed:
+    """What becomes of an item that could not be read this time."""
+    return Parsed(item.source, "broken", detail=reason, is_final=False)
 
 
 def warm_up(kind: str) -> None:
     """Imports what the reader of that kind imports when it is first needed, which can take longer than a tune may."""
-    import_module("music21.converter")
-    import_module("music21.abcFormat")
-    if kind == "midi":
-        import_module("pretty_midi")
-        import_note_seq()
+    with importing():
+        import_module("music21.converter")
+        import_module("music21.abcFormat")
+        if kind == "midi":
+            import_module("pretty_midi")
+            import_note_seq()
 
 
 def _parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
@@ -83,6 +90,8 @@ def _parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
         drafts = READERS[item.kind](item.content, item.source)
     except UnusableError as reason:
         return [Parsed(item.source, str(reason))]
+    except MemoryError:
+        raise
     except Exception as error:  # a parser of broken text raises anything; one tune must not end the corpus
         return [Parsed(item.source, "broken", detail=_one_line(error).replace(item.content, item.source))]
     if not drafts:
@@ -114,6 +123,8 @@ def finish(draft: Draft, vocabulary: Vocabulary) -> Parsed:
         tune = Tune(draft.title, draft.source, draft.credit, meter, events, draft.key)
     except UnusableError as reason:
         return Parsed(draft.source, str(reason))
+    except MemoryError:
+        raise
     except Exception as error:
         return Parsed(draft.source, "broken", detail=_one_line(error))
     return Parsed(draft.source, "kept", tune, marks=tuple(marks))

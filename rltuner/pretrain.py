@@ -6,8 +6,9 @@ import hashlib
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from rltuner.config import PretrainConfig
 from rltuner.corpus import Corpus, load_corpus, split_tunes
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
-from rltuner.interrupts import delayed_interrupt
-from rltuner.note_rnn import MOST_UNITS, NoteRNN
+from rltuner.interrupts import delayed_interrupt, saying_how_to_go_on
+from rltuner.note_rnn import NoteRNN
 from rltuner.run_state import (
     MANIFEST,
     append_record,
@@ -28,10 +29,12 @@ from rltuner.run_state import (
     keep_records,
     load_state,
     locked,
+    read_manifest,
     refuse_links,
     save_state,
 )
-from rltuner.storage import CONFIG, MODEL
+from rltuner.storage import CONFIG, MODEL, check_tensors
+from rltuner.stored_config import refuse_another_folder
 from rltuner.training import Training, fit_of
 from rltuner.tunes import TEST_TUNES, TRAINING_TUNES, Tune, save_tunes
 
@@ -50,7 +53,7 @@ def pretrain(config: PretrainConfig) -> Path:
 
     Raises InputError where the folder exists, the corpus cannot be used, or the training cannot be resumed.
     """
-    from rltuner.console import progress_bar, say
+    from rltuner.console import say
 
     folder = config.resume if config.resume is not None else config.out
     if config.resume is not None:
@@ -71,7 +74,6 @@ def pretrain(config: PretrainConfig) -> Path:
         if not tunes:
             raise InputError(f"corpus {config.corpus}: no tune left for the {part} part; give more tunes")
 
-    training = Training(config, parts["train"], device)
     tunes_digest = hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def save(path: Path) -> None:
@@ -83,49 +85,78 @@ def pretrain(config: PretrainConfig) -> Path:
         }
         save_state(path / STATE, training.updates, training.tensors(), **facts)
 
-    with ExitStack() as held:
-        if config.resume is not None:
-            refuse_links(
-                folder, [".lock", METRICS, STATE, CONFIG, MODEL, TEST_TUNES, TRAINING_TUNES, "README.md"]
-            )
-            held.enter_context(locked(folder))
-            sweep(folder)
-            manifest, tensors = load_state(folder / STATE)
-            if manifest.get("tunes_sha256") != tunes_digest:
-                raise InputError(
-                    f"{folder}: the tunes of corpus {config.corpus} are no longer those that the training began with; "
-                    "put them back, or start anew"
-                )
-            training.restore(manifest, tensors, folder / STATE)
-            keep_records(folder / METRICS, training.updates)
-        else:
-            held.enter_context(create_folder(folder, save))
-        with progress_bar("pretraining", config.updates) as advance, delayed_interrupt() as interrupted:
-            advance(training.updates, None)
-            saved = training.updates
-            before, started = training.seconds, time.monotonic()
-            while training.updates < config.updates and not interrupted():
-                loss, done = training.update(), training.updates
-                if done % config.validate_every == 0 or done == config.updates:
-                    fit = training.validate(parts["validation"])
-                    say(f"update {done}: validation {fit.nll:.4f} nats an event, accuracy {fit.accuracy:.1%}")
-                    record = {"updates": done, "loss": loss, "nll": fit.nll, "accuracy": fit.accuracy}
-                    append_record(folder / METRICS, record)
-                training.seconds = before + time.monotonic() - started
-                if done % config.checkpoint_every == 0 or done == config.updates or interrupted():
-                    save(folder)
-                    saved = done
-                advance(1, f"loss {loss:.3f}" if done % 10 == 0 else None)
-            if saved != training.updates:  # Ctrl-C came after the update's look at it
-                save(folder)
-        if training.updates < config.updates:
-            say(
-                f"stopped after {training.updates} of {config.updates} updates; "
-                f"go on with: rltuner pretrain --resume '{folder}'"
-            )
-            raise KeyboardInterrupt
+    with ExitStack() as held, saying_how_to_go_on("pretrain", folder):
+        with delayed_interrupt() as interrupted:
+            if config.resume is not None:
+                training = _resumed_training(folder, held, config, parts["train"], device, tunes_digest)
+            else:
+                training = Training(config, parts["train"], device)
+                held.enter_context(create_folder(folder, save))
+            _train(training, parts["validation"], folder, save, interrupted)
         training.model.load_state_dict(training.best_weights)
         return _write(training.model, config, folder, corpus, parts, training.best, training.seconds)
+
+
+def _resumed_training(
+    folder: Path,
+    held: ExitStack,
+    config: PretrainConfig,
+    tunes: list[Tune],
+    device: torch.device,
+    tunes_digest: str,
+) -> Training:
+    """The training where its last state was saved; the folder's lock goes to `held`."""
+    refuse_links(folder, [".lock", METRICS, STATE, CONFIG, MODEL, TEST_TUNES, TRAINING_TUNES, "README.md"])
+    held.enter_context(locked(folder))
+    sweep(folder)
+    manifest, tensors = load_state(folder / STATE)
+    if manifest.get("tunes_sha256") != tunes_digest:
+        raise InputError(
+            f"{folder}: the tunes of corpus {config.corpus} are no longer those that the training began with; "
+            "put them back, or start anew"
+        )
+    with torch.device("meta"):  # takes no memory, whatever the manifest asks for
+        shapes = NoteRNN(hidden_sizes=config.hidden_sizes).state_dict()
+    weights = {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}
+    check_tensors({f"model.{name}": tensor for name, tensor in shapes.items()}, weights, folder / STATE)
+    training = Training(config, tunes, device)
+    training.restore(manifest, tensors, folder / STATE)
+    keep_records(folder / METRICS, training.updates)
+    return training
+
+
+def _train(
+    training: Training,
+    validation: list[Tune],
+    folder: Path,
+    save: Callable[[Path], None],
+    interrupted: Callable[[], bool],
+) -> None:
+    """All updates that are left; raises KeyboardInterrupt, with all saved, where Ctrl-C came meanwhile."""
+    from rltuner.console import progress_bar, say
+
+    config = training.config
+    with progress_bar("pretraining", config.updates) as advance:
+        advance(training.updates, None)
+        saved = training.updates
+        before, started = training.seconds, time.monotonic()
+        while training.updates < config.updates and not interrupted():
+            loss, done = training.update(), training.updates
+            if done % config.validate_every == 0 or done == config.updates:
+                fit = training.validate(validation)
+                say(f"update {done}: validation {fit.nll:.4f} nats an event, accuracy {fit.accuracy:.1%}")
+                record = {"updates": done, "loss": loss, "nll": fit.nll, "accuracy": fit.accuracy}
+                append_record(folder / METRICS, record)
+            training.seconds = before + time.monotonic() - started
+            if done % config.checkpoint_every == 0 or done == config.updates or interrupted():
+                save(folder)
+                saved = done
+            advance(1, f"loss {loss:.3f}" if done % 10 == 0 else None)
+        if saved != training.updates:  # Ctrl-C came after the update's look at it
+            save(folder)
+    if interrupted():
+        say(f"stopped after {training.updates} of {config.updates} updates")
+        raise KeyboardInterrupt
 
 
 def settings_of(config: PretrainConfig) -> dict[str, Any]:
@@ -139,34 +170,47 @@ RESUMABLE = ("threads", "jobs", "device", "checkpoint_every")
 
 
 def resumed(config: PretrainConfig) -> PretrainConfig:
-    """The configuration stored in `config.resume`, with the changes asked for that a resumed training allows.
+    """The configuration stored in `config.resume`, with the changes that a resumed training allows.
 
-    What `config` leaves at its default asks for no change. Raises InputError for a change of anything else.
+    A `config` with nothing but `resume` set asks for no change; for one, replace fields of `stored_settings`. Raises
+    InputError for a change of anything else.
     """
     folder = config.resume
     assert folder is not None
-    manifest, _ = load_state(folder / STATE)
-    where, stored = folder / STATE / MANIFEST, manifest.get("config")
-    usual, asked = settings_of(PretrainConfig()), settings_of(config)
+    stored = stored_settings(folder)
+    if config == PretrainConfig(resume=folder):
+        return stored
+    refuse_another_folder(folder, config.out)
+    own = settings_of(stored)
+    for name, value in settings_of(config).items():
+        if name not in RESUMABLE and value != own[name]:
+            raise InputError(
+                f"{folder}: the training has {name} = {own[name]!r}, not {value!r}; only {', '.join(RESUMABLE)} can "
+                "be changed when it goes on"
+            )
+    return replace(stored, **{name: getattr(config, name) for name in RESUMABLE})
+
+
+def stored_settings(folder: Path) -> PretrainConfig:
+    """The configuration of the training in the folder, to be resumed there. InputError where there is none."""
+    where, stored = folder / STATE / MANIFEST, read_manifest(folder / STATE).get("config")
+    usual = settings_of(PretrainConfig())
     if not isinstance(stored, dict) or stored.keys() != usual.keys():
         raise InputError(f"{where}: not that of a training that can be resumed")
     for name, value in stored.items():
         if type(value) is not type(usual[name]) and not (
             isinstance(usual[name], float) and type(value) is int
         ):
-            raise InputError(f"{where}: {name} = {value!r} must be of type {type(usual[name]).__name__}")
-    if any(type(size) is not int or size > MOST_UNITS for size in stored["hidden_sizes"]):
-        raise InputError(f"{where}: hidden_sizes = {stored['hidden_sizes']!r} must be whole numbers")
-    changed = {name: value for name, value in asked.items() if value not in (usual[name], stored[name])}
-    for name, value in changed.items():
-        if name not in RESUMABLE:
             raise InputError(
-                f"{folder}: the training has {name} = {stored[name]!r}, not {value!r}; only {', '.join(RESUMABLE)} can "
-                "be changed when it goes on"
+                f"{where}: {name} = {str(value)[:40]} must be of type {type(usual[name]).__name__}"
             )
-    values = {**stored, **changed}
-    values["hidden_sizes"] = tuple(values["hidden_sizes"])
-    return PretrainConfig(**values, out=folder, resume=folder)
+    sizes = stored["hidden_sizes"]
+    if any(type(size) is not int for size in sizes):
+        raise InputError(f"{where}: hidden_sizes = {str(sizes)[:40]} must be whole numbers")
+    try:
+        return PretrainConfig(**{**stored, "hidden_sizes": tuple(sizes)}, out=folder, resume=folder)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _write(

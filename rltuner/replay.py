@@ -15,6 +15,8 @@ from rltuner.errors import InputError
 from rltuner.melody import Melodies
 from rltuner.storage import check_tensors
 
+MOST_COMPOSED = 2**53  # melodies in all: places are counted on from there
+
 
 class Replay:
     """A ring of at most `capacity` melodies of one length and one width of context, on the CPU."""
@@ -94,8 +96,8 @@ class Replay:
         for name in integers:
             if own[name].numel() and not 0 <= int(own[name].min()) <= int(own[name].max()) < classes:
                 raise InputError(f"{where}: replay: {name} holds classes outside 0 to {classes - 1}")
-        if int(composed) < 0:
-            raise InputError(f"{where}: replay: composed = {int(composed)}")
+        if not 0 <= int(composed) <= MOST_COMPOSED:
+            raise InputError(f"{where}: replay: composed = {int(composed)} must be in 0 to 2^53")
         if self.steered is not None:
             particles = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
             self.steered.restore(particles, length, classes, where)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rltuner import __version__
-from rltuner.atomic import write_atomically
+from rltuner.atomic import naming, write_atomically
 from rltuner.compose import compose
 from rltuner.config import FinetuneConfig, preset
 from rltuner.console import output_console, say
@@ -119,7 +119,8 @@ def write_samples(folder: Path, policy: Policy, config: FinetuneConfig) -> list[
     melodies = compose(policy, config.samples, config.length, seed=config.seed)
     files = [folder / f"melody-{index + 1:02}.mid" for index in range(config.samples)]
     for index, file in enumerate(files):
-        melodies.to_midi(file, index, SAMPLE_QPM)
+        with naming(file):
+            melodies.to_midi(file, index, SAMPLE_QPM)
     return files
 
 

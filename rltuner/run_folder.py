@@ -34,6 +34,9 @@ from rltuner.run_state import (
 from rltuner.storage import read_json
 from rltuner.stored_config import write_config
 
+RECORDED = ("updates", "events", "events_per_second", "rule_reward", "log_prior", "kl", "objective")
+MOST_RECORDED = 1e30  # of a number in a record: far beyond any, and near enough for plots
+
 
 class RunFolder:
     """Paths and files of one run."""
@@ -95,8 +98,22 @@ class RunFolder:
         append_record(self.metrics, record)
 
     def records(self) -> list[dict[str, Any]]:
-        """All records of metrics.jsonl; a last line that a crash cut short is left out."""
-        return read_records(self.metrics)
+        """All records of metrics.jsonl; a last line that a crash cut short is left out.
+
+        InputError for one that lacks what the report draws: each must hold `RECORDED` and the same rules' rewards.
+        """
+        records = read_records(self.metrics)
+        for number, record in enumerate(records, start=1):
+            rules = {name for name in records[0] if name.startswith("rule_")}
+            for name in sorted({*RECORDED, *rules}):
+                value = record.get(name)
+                is_number = isinstance(value, int | float) and not isinstance(value, bool)
+                if not is_number or not -MOST_RECORDED <= record[name] <= MOST_RECORDED:
+                    raise InputError(
+                        f"{self.metrics}: line {number}: {name} = {str(value)[:40]} is not a record's; without that file "
+                        "the run goes on too, and only its plot begins later"
+                    )
+        return records
 
     def book_record(self) -> dict[str, Any]:
         """What the run stored of its rule book (`RuleBook.record`); InputError where it cannot be read."""

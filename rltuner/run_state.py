@@ -20,12 +20,13 @@ from typing import Any
 
 from torch import Tensor
 
-from rltuner.atomic import sweep, sync_folder, write_all, write_atomically
+from rltuner.atomic import make_folder, sweep, sync_folder, write_all, write_atomically
 from rltuner.console import say
 from rltuner.errors import InputError
-from rltuner.storage import check_format, parse_tensors, prove, read_json
+from rltuner.storage import LARGEST_MODEL, check_format, parse_tensors, prove, read_json
 
 STATE_FORMAT = 1
+MOST_UPDATES = 2**53  # far more than a run can do, and every number up to it is a float too
 MANIFEST = "manifest.json"
 SLOTS = ("state-a.safetensors", "state-b.safetensors")
 LOCK = ".lock"
@@ -42,11 +43,11 @@ def save_state(folder: Path, updates: int, tensors: Mapping[str, Tensor], **fact
     entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     kept = "nothing of the run is saved yet"
     try:
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         sweep(folder)
         current = None
         if (folder / MANIFEST).exists():
-            current = _manifest(folder)
+            current = read_manifest(folder)
             kept = f"the state after update {current['updates']} is kept, and the run can be resumed from it"
         name = SLOTS[0] if current is None or current["file"] != SLOTS[0] else SLOTS[1]
         write_atomically(folder / name, content)
@@ -68,9 +69,7 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     Raises InputError, naming the file, where there is none, or it is foreign, of another format, damaged or not finite.
     """
-    if not (folder / MANIFEST).is_file():
-        raise InputError(f"{folder.parent}: nothing to resume ({folder / MANIFEST} is missing)")
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     file = folder / manifest["file"]
     try:
         content = prove(file, manifest["bytes"], manifest["sha256"])
@@ -79,16 +78,22 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return manifest, parse_tensors(file, content)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest alone. InputError, naming the file, where there is none, or it is foreign or of another format."""
     file = folder / MANIFEST
+    if not file.is_file():
+        raise InputError(f"{folder.parent}: nothing to resume ({file} is missing)")
     what = "the manifest of a run's state"
     manifest = read_json(file, what)
     check_format(file, manifest.get("format"), STATE_FORMAT)
-    numbers = (manifest.get("updates"), manifest.get("bytes"))
+    numbers = {"updates": MOST_UPDATES, "bytes": LARGEST_MODEL}
     if (
         manifest.get("file") not in SLOTS
         or not isinstance(manifest.get("sha256"), str)
-        or any(type(number) is not int or number < 0 for number in numbers)
+        or any(
+            type(manifest.get(name)) is not int or not 0 <= manifest[name] <= most
+            for name, most in numbers.items()
+        )
     ):
         raise InputError(f"{file}: not {what}")
     return manifest
@@ -155,11 +160,12 @@ def create_folder(path: Path, fill: Callable[[Path], None]) -> contextlib.ExitSt
     stack = contextlib.ExitStack()
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
+        make_folder(path.parent)
+        os.mkdir(temporary)
         try:
             stack.enter_context(locked(temporary))
             fill(temporary)
+            sync_folder(temporary)
             try:
                 os.rename(temporary, path)
             except OSError:  # another run was as quick

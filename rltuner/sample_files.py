@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rltuner.audio import RELEASE
 from rltuner.config import GenerateConfig
 from rltuner.console import progress_bar
 from rltuner.key import Key
@@ -48,11 +49,15 @@ def _add(names: list[dict[str, str]], kind: str, stems: list[str], suffix: str) 
         name[kind] = f"{stem}.{suffix}"
 
 
+def clip_seconds(steps: int, qpm: float) -> float:
+    """Length of the audio of a melody of so many sixteenths: until its last note has died away."""
+    return steps / STEPS_PER_QUARTER * 60 / qpm + RELEASE
+
+
 def _write_audio(melodies: Melodies, folder: Path, config: GenerateConfig, stems: list[str]) -> None:
     from rltuner.audio import render
-    from rltuner.synthesis import RELEASE
 
-    seconds = melodies.events.shape[1] / STEPS_PER_QUARTER * 60 / config.qpm + RELEASE
+    seconds = clip_seconds(melodies.events.shape[1], config.qpm)
     jobs = [(folder / f"{stem}.mid", folder / f"{stem}.{config.audio_format}") for stem in stems]
     with progress_bar("rendering", len(stems)) as advance:
         render(jobs, seconds=seconds, advance=advance)

@@ -10,7 +10,7 @@ import torch
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.time_limit import OutOfTimeError, time_limit
+from rltuner.time_limit import OutOfTimeError, within
 
 FORMATS = {
     ".mid": "midi",
@@ -57,8 +57,9 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
     if kind != "midi":
         warm_up(kind)
     try:
-        with time_limit(SECONDS):
-            melody, title, key, remarks = _from_midi(file) if kind == "midi" else _from_score(file, kind)
+        melody, title, key, remarks = within(
+            SECONDS, lambda: _from_midi(file) if kind == "midi" else _from_score(file, kind)
+        )
     except OutOfTimeError:
         raise InputError(f"{file}: it takes longer than {SECONDS:g} s to read") from None
     melody, moved = _fitted(file, melody, vocabulary if vocabulary is not None else Vocabulary())
@@ -88,9 +89,10 @@ def _from_score(file: Path, kind: str) -> tuple[Melodies, str, str, list[str]]:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = data.decode("latin-1")
-        tunes = split_abc(text)
-        if not tunes:
-            raise InputError(f"{file}: no ABC tune in it (no X: and no K: field)")
+        try:
+            tunes = split_abc(text)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
         if len(tunes) > 1:
             remarks.append(f"the first of {len(tunes)} tunes")
         content = tunes[0]

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rltuner.atomic import write_atomically
+from rltuner.atomic import make_folder, write_atomically
 from rltuner.errors import InputError
 
 FORMAT = 1
@@ -28,6 +28,8 @@ CONFIG, MODEL = "config.json", "model.safetensors"
 PREVIOUS = "model.previous.safetensors"  # while a checkpoint is being replaced
 LARGEST_JSON = 10_000_000  # bytes; ours have some thousand
 LARGEST_MODEL = 4 << 30  # bytes; ours have half a million
+TYPES = ("BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64")  # of tensors that are read
+ATTEMPTS = 20  # at reading a checkpoint that another command replaces meanwhile
 
 
 def write_checkpoint(
@@ -47,7 +49,7 @@ def write_checkpoint(
     digest = hashlib.sha256(model).hexdigest()
     content = {"format": FORMAT, **config, "model_sha256": digest, "model_bytes": len(model)}
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         _keep_previous(target)
         write_atomically(target / MODEL, model)
         prove(target / MODEL, len(model), digest)
@@ -73,8 +75,13 @@ def _keep_previous(folder: Path) -> None:
 
 
 def prove(file: Path, size: int, digest: str) -> bytes:
-    """The content of a file that must have this size and SHA-256; InputError where it has not."""
+    """The content of a file that must have this size and SHA-256; InputError where it has not.
+
+    What is larger than 4 GB is not read.
+    """
     found = os.path.getsize(file)
+    if found > LARGEST_MODEL:
+        raise InputError(f"{file}: it has {found:,} bytes; at most {LARGEST_MODEL:,} are read")
     if found != size:
         raise InputError(f"{file}: it has {found} bytes instead of {size}; it is damaged")
     content = file.read_bytes()
@@ -109,10 +116,33 @@ def check_format(file: Path, found: object, known: int) -> None:
 def read_checkpoint(name_or_folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Configuration and tensors of a shipped checkpoint by name, or of a folder.
 
+    Beside a command that replaces the checkpoint this finds the old one or the new one.
+
     Raises InputError, naming the file, where something is missing, foreign, of another format, torn (the hash
     does not match) or not finite.
     """
     folder = find_checkpoint(name_or_folder)
+    for _ in range(ATTEMPTS):
+        config_file = _identity(folder / CONFIG)
+        found = _read_pair(folder)
+        if found is not None:
+            return found
+        if _identity(folder / CONFIG) == config_file:
+            break  # nobody replaces it: it is damaged
+    raise InputError(f"{folder / MODEL}: its SHA-256 is not the one in {CONFIG}; the checkpoint is damaged")
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Changes when the file is replaced; None where it is not there."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read_pair(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """The configuration and the model that it names; None where no model in the folder is that one."""
     config_file, model_file = folder / CONFIG, folder / MODEL
     for file in (config_file, model_file):
         if not file.is_file():
@@ -129,7 +159,7 @@ def read_checkpoint(name_or_folder: str | os.PathLike[str]) -> tuple[dict[str, A
         content = _read_model(file)
         if content is not None and hashlib.sha256(content).hexdigest() == config["model_sha256"]:
             return config, parse_tensors(file, content)
-    raise InputError(f"{model_file}: its SHA-256 is not the one in {CONFIG}; the checkpoint is damaged")
+    return None
 
 
 def _read_model(file: Path) -> bytes | None:
@@ -147,11 +177,17 @@ def _read_model(file: Path) -> bytes | None:
 def parse_tensors(file: Path, content: bytes) -> dict[str, Tensor]:
     """The tensors in a safetensors file's content; InputError where it is not one or holds NaN or infinity.
 
-    safetensors refuses a header whose shapes do not fit the content, before it takes memory for them.
+    safetensors refuses a header whose shapes do not fit the content, before it takes memory for them. Types that no file
+    of ours has, some of which torch can hold but not look into, are refused before a tensor is made.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    for name, kind in _types_of(content):
+        if kind not in TYPES:
+            raise InputError(
+                f"{file}: tensor {name[:80]!r} is of type {kind!r}; known are {', '.join(TYPES)}"
+            )
     try:
         tensors = load(content)
     except Exception as error:  # SafetensorError, and what torch and Python raise of odd types and shapes
@@ -162,6 +198,21 @@ def parse_tensors(file: Path, content: bytes) -> dict[str, Tensor]:
         if (tensor.is_floating_point() or tensor.is_complex()) and not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{file}: tensor {name} holds NaN or infinite values")
     return tensors
+
+
+def _types_of(content: bytes) -> list[tuple[str, str]]:
+    """(name, type) of the tensors that a safetensors header lists; [] where it is none, which safetensors explains."""
+    try:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(header, dict):
+        return []
+    return [
+        (name, str(entry.get("dtype"))[:20])
+        for name, entry in header.items()
+        if name != "__metadata__" and isinstance(entry, dict)
+    ]
 
 
 def check_tensors(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: object) -> None:

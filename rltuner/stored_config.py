@@ -5,24 +5,19 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from rltuner.config import PRESETS, Algorithm, FinetuneConfig, preset
+from rltuner.config import PRESETS, Algorithm, FinetuneConfig, PretrainConfig, preset
 from rltuner.errors import InputError
 
 
 def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
     """What finetune's flags default to, given the whole command line: --resume, --config and --preset decide."""
-    found: dict[str, str] = {}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        for flag in ("--resume", "--config", "--preset", "--algo", "--rules"):
-            if word == flag:
-                found[flag] = following
-            elif word.startswith(f"{flag}="):
-                found[flag] = word.partition("=")[2]
+    found = _given(words, "--resume", "--config", "--preset", "--algo", "--rules")
     if "--config" in found and "--preset" in found:
         raise InputError("--config and --preset both set the defaults; give one of them")
     if "--resume" in found:
@@ -34,6 +29,28 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
     if name not in PRESETS or algo not in get_args(Algorithm):
         return FinetuneConfig()  # the parser names the wrong one
     return preset(name, algo=algo)  # type: ignore[arg-type]
+
+
+def pretrain_defaults(words: Sequence[str]) -> PretrainConfig:
+    """What pretrain's flags default to, given the whole command line: --resume decides."""
+    found = _given(words, "--resume")
+    if "--resume" not in found:
+        return PretrainConfig()
+    from rltuner.pretrain import stored_settings
+
+    return stored_settings(Path(found["--resume"]))
+
+
+def _given(words: Sequence[str], *flags: str) -> dict[str, str]:
+    """The values of those of the flags that are among the words."""
+    found = {}
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        for flag in flags:
+            if word == flag:
+                found[flag] = following
+            elif word.startswith(f"{flag}="):
+                found[flag] = word.partition("=")[2]
+    return found
 
 
 LARGEST_FILE = 1_000_000  # bytes
@@ -49,7 +66,8 @@ def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
     """
     folder = config.resume
     assert folder is not None
-    asked = FinetuneConfig(resume=folder)
+    refuse_another_folder(folder, config.out)
+    asked = FinetuneConfig(resume=folder, out=config.out)
     rules = config.rules if config.rules != asked.rules else None
     stored = dataclasses.replace(read_config(folder / "config.toml", rules), out=folder, resume=folder)
     if config == dataclasses.replace(asked, rules=config.rules) and config.rules in (
@@ -65,6 +83,14 @@ def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
                 "changed in a run that goes on"
             )
     return dataclasses.replace(stored, **{name: getattr(config, name) for name in RESUMABLE})
+
+
+def refuse_another_folder(resume: Path, out: Path | None) -> None:
+    """InputError where what goes on in one folder is asked to write to another."""
+    if out is not None and out.absolute() != resume.absolute():
+        raise InputError(
+            f"{resume}: what is resumed goes on in its own folder, not in {out}; leave --out away"
+        )
 
 
 def write_config(config: FinetuneConfig) -> str:
@@ -94,7 +120,7 @@ def read_config(file: Path, rules: str | None = None) -> FinetuneConfig:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits
         raise InputError(f"{file}: not a TOML file ({' '.join(str(error).split())[:160]})") from None
     types = get_type_hints(FinetuneConfig)
     known = [field.name for field in dataclasses.fields(FinetuneConfig) if field.name not in _NOT_STORED]
@@ -111,6 +137,8 @@ def read_config(file: Path, rules: str | None = None) -> FinetuneConfig:
                 raise InputError(f"{file}: {name} = {value!r} must be one of {', '.join(map(str, choices))}")
         elif type(value) is not kind and not (kind is float and type(value) is int):
             raise InputError(f"{file}: {name} = {value!r} must be of type {kind.__name__}")
+        elif kind is float and abs(value) > sys.float_info.max:
+            raise InputError(f"{file}: {name} = {str(value)[:40]} must be a finite number")
     table = {name: float(value) if types[name] is float else value for name, value in table.items()}
     if str(table.get("rules", "")).endswith(".py"):
         if rules is None:

@@ -13,19 +13,16 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rltuner.audio import MAX_SECONDS, SAMPLE_RATE
+from rltuner.audio import MAX_SECONDS, RELEASE, SAMPLE_RATE
+from rltuner.loudness import BLOCK, Samples, loudness_meter
 
-Samples = NDArray[np.float32]
-
-RELEASE = 0.1  # seconds: the synthesiser ends every note within half of that
-BLOCK = 0.4  # seconds: BS.1770's gating block, below which nothing can be measured
-SILENT = -70.0  # LUFS: BS.1770's absolute gate
 HIGHEST_PEAK = 10 ** (-1 / 20)  # -1 dBFS
 
 # Filtering makes and drops arrays of a megabyte. glibc hands such memory back to the kernel, which costs more than the
@@ -33,27 +30,22 @@ HIGHEST_PEAK = 10 ** (-1 / 20)  # -1 dBFS
 np.empty(31 << 20, dtype=np.uint8)
 
 
-class _Meter(Protocol):
-    def integrated_loudness(self, data: Samples) -> float: ...
-
-
 class Renderer:
     """A synthesiser with its font and a loudness meter; what it renders does not depend on what it rendered before."""
 
     def __init__(self, font: str) -> None:
-        import pyloudnorm
         import symusic
 
         self._symusic = symusic
         self._synthesizer = symusic.Synthesizer(sf_path=font, sample_rate=SAMPLE_RATE)
-        self._meter: _Meter = pyloudnorm.Meter(SAMPLE_RATE)
+        self._loudness = loudness_meter(SAMPLE_RATE)
 
     def clip(self, midi: str, lufs: float, fade: float, seconds: float | None) -> NDArray[np.int16]:
         """One channel of 16-bit samples; see `rltuner.audio.render`. ValueError where a file is too long."""
         sound = faded(self._sound(midi, seconds), fade)
         if seconds is not None:
             sound = padded(sound, round(seconds * SAMPLE_RATE))
-        return np.rint(levelled(sound, lufs, self._meter) * 32767).astype(np.int16)
+        return np.rint(levelled(sound, lufs, self._loudness) * 32767).astype(np.int16)
 
     def _sound(self, midi: str, seconds: float | None) -> Samples:
         """What the file sounds like until its last note has died away, but at most `seconds`."""
@@ -87,10 +79,10 @@ def faded(sound: Samples, seconds: float) -> Samples:
     return sound * ends
 
 
-def levelled(sound: Samples, lufs: float, meter: _Meter) -> Samples:
+def levelled(sound: Samples, lufs: float, loudness: Callable[[Samples], float]) -> Samples:
     """The sound at `lufs`, or at what brings its peak to -1 dBFS, whichever is lower. Silence stays silence."""
-    now = meter.integrated_loudness(padded(sound, max(len(sound), round(BLOCK * SAMPLE_RATE))))
-    if not now > SILENT:
+    now = loudness(padded(sound, max(len(sound), round(BLOCK * SAMPLE_RATE))))
+    if now == -np.inf:
         return np.zeros_like(sound)
     gain = min(10 ** ((lufs - now) / 20), HIGHEST_PEAK / float(np.abs(sound).max()))
     return sound * np.float32(gain)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from rltuner.console import progress_bar, say
 from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.exploration import steered, with_a_passage_repeated
-from rltuner.interrupts import delayed_interrupt
+from rltuner.interrupts import delayed_interrupt, importing, saying_how_to_go_on
 from rltuner.key import Key
 from rltuner.learner import Learner
 from rltuner.melody import Melodies, Vocabulary
@@ -50,7 +51,8 @@ def finetune(config: FinetuneConfig) -> Path:
     folder that exists, or a run that cannot be resumed so. Ctrl-C lets the round end, saves and raises
     KeyboardInterrupt; the second one does not wait.
     """
-    from rltuner.results import write_results
+    with importing():
+        from rltuner.results import write_results
 
     if config.resume is not None:
         config = resumed_config(config)
@@ -68,16 +70,18 @@ def finetune(config: FinetuneConfig) -> Path:
     replay = Replay(config.replay, config.smc_replay if config.smc else 0)
     generator = torch.Generator().manual_seed(config.seed)
     with ExitStack() as held:
-        if config.resume is not None:
-            folder, updates = RunFolder(config.resume), 0
-            held.enter_context(folder.opened())
-            folder.check_book(book)
-            updates = folder.restore(learner, replay, generator)
-        else:
-            folder, lock = RunFolder.create(config, book, learner, replay, generator)
-            held.enter_context(lock)
-            updates = 0
-        _tune(folder, config, book, learner, replay, generator, updates)
+        with delayed_interrupt() as interrupted:
+            if config.resume is not None:
+                folder, updates = RunFolder(config.resume), 0
+                held.enter_context(folder.opened())
+                folder.check_book(book)
+                updates = folder.restore(learner, replay, generator)
+            else:
+                folder, lock = RunFolder.create(config, book, learner, replay, generator)
+                held.enter_context(lock)
+                updates = 0
+            held.enter_context(saying_how_to_go_on("finetune", folder.path))
+            _tune(folder, config, book, learner, replay, generator, updates, interrupted)
         write_results(folder, config, book, note_rnn, learner.policy)
     return folder.path
 
@@ -90,6 +94,7 @@ def _tune(
     replay: Replay,
     generator: torch.Generator,
     updates: int,
+    interrupted: Callable[[], bool],
 ) -> None:
     """All rounds after the first `updates`; raises KeyboardInterrupt where Ctrl-C ended them early."""
     total = rounds_of(config)
@@ -97,7 +102,7 @@ def _tune(
         say(f"{folder.path}: tuned to its end already; --events with a larger number goes on")
     events = config.batch_size * config.length
     say(f"{config.algo} learning with the {book.name} book from {config.note_rnn}; run folder {folder.path}")
-    with progress_bar("tuning", total * events) as advance, delayed_interrupt() as interrupted:
+    with progress_bar("tuning", total * events) as advance:
         advance(updates * events, None)
         started, counted = time.monotonic(), updates
         collapsed = has_collapsed(folder.records(), config.least_distinct)
@@ -136,10 +141,8 @@ def _tune(
             f"ended after {updates} of {total} rounds: among {AMONG:,} melodies fewer than {config.least_distinct:.0%} "
             "would be distinct (--least-distinct)"
         )
-    elif updates < total:
-        say(
-            f"stopped after {updates} of {total} rounds; go on with: rltuner finetune --resume '{folder.path}'"
-        )
+    if interrupted():
+        say(f"stopped after {updates} of {total} rounds")
         raise KeyboardInterrupt
 
 

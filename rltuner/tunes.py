@@ -7,7 +7,8 @@ Conventions
 * Events are the classes of `rltuner.melody`, in the canonical form: a silence is one NOTE_OFF followed by
   NO_EVENTs, and a silence at the start is NO_EVENTs only.
 * A file of tunes is one safetensors file: "events" (int8, all tunes end to end), "offsets" (int64 [N + 1]:
-  tune i is events[offsets[i]:offsets[i + 1]]), and, as JSON in the metadata, what the tensors cannot hold.
+  tune i is events[offsets[i]:offsets[i + 1]]), and, as one JSON object in the metadata, what the tensors cannot hold.
+  One, since safetensors writes several in any order; the first format had several, and is read too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from rltuner.atomic import write_atomically
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, NUM_SPECIAL_EVENTS, Melodies, Meter, Vocabulary
 
-FORMAT = "rltuner tunes 1"
+FORMAT, FIRST_FORMAT = "rltuner tunes 2", "rltuner tunes 1"
+METADATA = "rltuner"
 TEST_TUNES = "test_tunes.safetensors"  # beside the Note RNN that did not learn from them
 TRAINING_TUNES = "training_tunes.safetensors"  # beside the Note RNN that did
 MAX_CLASS = 127  # the largest event class an int8 can hold
@@ -84,7 +86,7 @@ def save_tunes(path: str | os.PathLike[str], tunes: Sequence[Tune], info: Mappin
     ]
     data = save(
         {"events": torch.tensor(flat, dtype=torch.int8), "offsets": lengths.cumsum(0)},
-        {"format": FORMAT, "tunes": json.dumps(cards), "info": json.dumps(dict(info))},
+        {METADATA: json.dumps({"format": FORMAT, "tunes": cards, "info": dict(info)})},
     )
     try:
         write_atomically(Path(path), data)
@@ -103,11 +105,9 @@ def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]
         raise InputError(f"{path}: no such file")
     try:
         with safe_open(os.fspath(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InputError(f"{path}: not a file of tunes (format {metadata.get('format')!r})")
+            content = _content(file.metadata() or {})
             events, offsets = file.get_tensor("events"), file.get_tensor("offsets")
-        cards, info = json.loads(metadata["tunes"]), json.loads(metadata["info"])
+        cards, info = content["tunes"], content["info"]
         _check_layout(events, offsets, len(cards))
         flat, bounds = events.tolist(), offsets.tolist()
         tunes = [
@@ -130,6 +130,17 @@ def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]
     if not isinstance(info, dict):
         raise InputError(f"{path}: its info is a {type(info).__name__}; expected an object")
     return tunes, info
+
+
+def _content(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What the metadata says; InputError where its format is none that is known."""
+    if metadata.get("format") == FIRST_FORMAT:
+        return {name: json.loads(metadata[name]) for name in ("tunes", "info")}
+    content = json.loads(metadata.get(METADATA, "{}"))
+    found = content.get("format", metadata.get("format")) if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise InputError(f"not a file of tunes (format {str(found)[:40]!r})")
+    return dict(content)
 
 
 @cache

@@ -1,10 +1,15 @@
 """Processes that work on files from strangers: each task has a limit of time and memory, and a worker that dies is
 replaced. The workers are reused, and a new one is a fork of a small process that has imported everything.
+
+Time is CPU time, which the system counts (RLIMIT_CPU), so that a busy machine makes no task fail; what hangs without
+working is ended by the clock.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
+import signal
 import sys
 import time
 from collections import deque
@@ -14,6 +19,7 @@ from multiprocessing import connection, get_context
 from typing import Any, Generic, TypeVar
 
 from rltuner.errors import InputError
+from rltuner.time_limit import PATIENCE
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -56,9 +62,8 @@ class _Worker(Generic[Task, Result]):
 
 
 def _work(connection: Any, function: Callable[[Task], Result], memory: int) -> None:
-    """A worker's life: a task comes, its result goes."""
+    """A worker's life: a task comes with the CPU time that it may take, its result goes."""
     import resource
-    import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
     if sys.platform == "linux":  # elsewhere the system does not count what is allocated
@@ -67,7 +72,12 @@ def _work(connection: Any, function: Callable[[Task], Result], memory: int) -> N
     connection.send("ready")
     with contextlib.suppress(EOFError, OSError):
         while True:
-            task = connection.recv()
+            task, seconds = connection.recv()
+            most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+            limit = math.ceil(time.process_time() + seconds)
+            resource.setrlimit(
+                resource.RLIMIT_CPU, (limit if most == resource.RLIM_INFINITY else min(limit, most), most)
+            )
             try:
                 connection.send(function(task))
             except MemoryError:
@@ -88,7 +98,8 @@ def map_guarded(
       function: of a module that can be imported; it must not raise anything but MemoryError.
       tasks: plain values.
       jobs: processes, at least 1.
-      seconds: a task may take, after which its process is killed.
+      seconds: of CPU time that a task may take, rounded up to whole ones in its process's life, or a fifth of those
+        that may pass, after which its process is killed.
       memory: bytes that a process may take.
 
     Raises WorkersCannotStartError where the first processes die before they are ready.
@@ -100,9 +111,9 @@ def map_guarded(
             for worker in workers:
                 if worker.is_ready and worker.number is None and waiting:
                     worker.number = waiting.popleft()
-                    worker.deadline = time.monotonic() + seconds
+                    worker.deadline = time.monotonic() + PATIENCE * seconds
                     with contextlib.suppress(OSError):  # it has died: its end is read below
-                        worker.connection.send(tasks[worker.number])
+                        worker.connection.send((tasks[worker.number], seconds))
             busy = [worker for worker in workers if not worker.is_ready or worker.number is not None]
             until = min(worker.deadline for worker in busy) - time.monotonic()
             ready = connection.wait([worker.connection for worker in busy], max(0.0, until))
@@ -116,9 +127,9 @@ def map_guarded(
                             continue
                     except (EOFError, OSError):
                         worker.process.join(5)
-                        outcome = Failed(f"ended the process that read it ({_end(worker.process.exitcode)})")
+                        outcome = Failed(_end(worker.process.exitcode, seconds))
                 elif time.monotonic() > worker.deadline:
-                    outcome = Failed(f"takes longer than {seconds:g} s to read")
+                    outcome = Failed(_too_long(seconds))
                 if outcome is None:
                     continue
                 if not started:
@@ -138,8 +149,15 @@ def map_guarded(
             worker.stop()
 
 
-def _end(code: int | None) -> str:
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+def _too_long(seconds: float) -> str:
+    return f"takes longer than {seconds:g} s to read"
+
+
+def _end(code: int | None, seconds: float) -> str:
+    if code == -signal.SIGXCPU:
+        return _too_long(seconds)
+    end = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    return f"ended the process that read it ({end})"
 
 
 def unfailed(result: Result | Failed, name: str) -> Result:

@@ -9,7 +9,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 import numpy as np
 import pytest
 import torch
+from generated import THEME
 from hypothesis import settings
+
+from rltuner.melody import Melodies
+from rltuner.note_rnn import NoteRNN
+from rltuner.policy import Policy
 
 torch.set_num_threads(1)
 settings.register_profile("rltuner", deadline=None, derandomize=True, database=None)
@@ -32,3 +37,17 @@ def oracle() -> dict[str, np.ndarray]:
         numbers = dict(stored)
     assert numbers["compositions"].shape == (400, 32)
     return numbers
+
+
+@pytest.fixture(scope="module")
+def psi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tuned policy, as far as its configuration goes: untrained, tuned for C major."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "psi"
+    Policy.tuned_from("psi", NoteRNN(hidden_sizes=(8,), seed=1)).save(folder, rules={"key": "C major"})
+    return folder
+
+
+@pytest.fixture
+def theme(tmp_path: Path) -> Path:
+    Melodies([THEME]).to_midi(tmp_path / "theme.mid")
+    return tmp_path / "theme.mid"

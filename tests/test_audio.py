@@ -10,11 +10,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from rltuner import audio
-from rltuner.audio import SAMPLE_RATE, render
+from rltuner.audio import RELEASE, SAMPLE_RATE, render
 from rltuner.errors import InputError
 from rltuner.melody import Meter
 from rltuner.midi import write_midi
-from rltuner.synthesis import RELEASE, faded
+from rltuner.synthesis import faded
 
 SECONDS = 3.0
 LUFS = -23.0

@@ -2,18 +2,24 @@
 
 import random
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pretty_midi
 import pytest
 
 from rltuner import corpus as corpus_module
+from rltuner import parse as parse_module
 from rltuner.abc_notation import split_abc
 from rltuner.corpus import NAMED, TERMS, load_corpus, opening, split_tunes
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, Meter, Vocabulary
 from rltuner.parse import Item, parse_item
+from rltuner.parse_worker import parse_task
+from rltuner.songs import read_song
+from rltuner.time_limit import OutOfTimeError
 from rltuner.tunes import Tune
+from rltuner.workers import Failed
 
 FIXTURES = Path(__file__).parent / "fixtures" / "corpus"
 
@@ -182,7 +188,8 @@ def test_a_file_is_split_at_its_reference_numbers() -> None:
         "T:The Limping Polka",
     ]
     assert split_abc("K:C\nCDEF|") == ["K:C\nCDEF|"]
-    assert split_abc("Dear reader,\n") == []
+    with pytest.raises(InputError, match="no ABC tune in it"):
+        split_abc("Dear reader,\n")
 
 
 # Folders.
@@ -411,3 +418,53 @@ def test_near_duplicates_stay_on_one_side() -> None:
     assert all(parts.values())
     other = Tune("", "", "", Meter(), (*originals[0].events[:15], 2))
     assert opening(other) != opening(originals[0])  # the sixteenth onset counts
+
+
+def test_what_ran_out_of_time_once_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "tunes"
+    shutil.copytree(FIXTURES, folder)
+
+    def too_slow(seconds: float, _: object) -> None:
+        raise OutOfTimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parse_module, "within", too_slow)
+        with pytest.raises(InputError, match="no usable tune"):
+            load(folder, tmp_path / "cache", quiet=True)
+    assert not list((tmp_path / "cache").glob("*.safetensors"))
+    first = load(folder, tmp_path / "cache", quiet=True)
+    assert first.tunes
+    assert not any("takes longer" in line for line in first.broken)
+    assert len(list((tmp_path / "cache").glob("*.safetensors"))) == 1
+
+
+def test_a_worker_that_died_once_is_no_reason_to_call_a_tune_broken_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tunes"
+    folder.mkdir()
+    text = "\n".join(f"X:{i}\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n" for i in range(70))
+    (folder / "many.abc").write_text(text)
+
+    def one_dies(function: object, tasks: list[object], *_: object) -> Iterator[object]:
+        yield Failed("ended the process that read it (signal 9)")
+        yield from (parse_task(task) for task in tasks[1:])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus_module, "map_guarded", one_dies)
+        assert load(folder, tmp_path / "cache", quiet=True).counts["broken"] == 1
+    assert "1 of 70 tunes ran out of time or memory" in " ".join(capsys.readouterr().err.split())
+    monkeypatch.setattr(corpus_module, "map_guarded", lambda f, tasks, *_: (f(task) for task in tasks))
+    assert load(folder, tmp_path / "cache", quiet=True).counts["broken"] == 0
+
+
+def test_a_file_of_countless_tunes_is_one_clear_line(tmp_path: Path) -> None:
+    folder = tmp_path / "tunes"
+    folder.mkdir()
+    file = folder / "countless.abc"
+    file.write_text("X:1\nK:C\nC\n" * 800_000)
+    with pytest.raises(InputError, match=r"countless\.abc: it has more than 20,000 tunes; split it"):
+        read_song(file)
+    shutil.copy(FIXTURES / sorted(p.name for p in FIXTURES.glob("*.abc"))[0], folder)
+    corpus = load(folder, tmp_path / "cache", quiet=True)
+    assert corpus.broken[:1] == ["countless.abc: it has more than 20,000 tunes; split it into several files"]

@@ -18,7 +18,7 @@ from rltuner.errors import InputError
 from rltuner.melody import Meter
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import load
-from rltuner.pretrain import pretrain
+from rltuner.pretrain import pretrain, stored_settings
 from rltuner.run_state import load_state, read_records
 from rltuner.training import Training
 from rltuner.tunes import Tune
@@ -73,7 +73,7 @@ def test_a_training_that_was_stopped_ends_like_one_that_was_not(
         with pytest.raises(KeyboardInterrupt):
             pretrain(config(part))
     assert (
-        f"stopped after {stop} of 12 updates; go on with: rltuner pretrain --resume"
+        f"stopped after {stop} of 12 updates\ngo on with: rltuner pretrain --resume"
         in capsys.readouterr().err
     )
     assert load_state(part / "checkpoint")[0]["updates"] == stop
@@ -93,7 +93,7 @@ def test_a_training_goes_on_with_its_own_settings_and_tunes(
         with pytest.raises(KeyboardInterrupt):
             pretrain(config(tmp_path / "a"))
     with pytest.raises(InputError, match=r"the training has learning_rate = 0\.004, not 0\.1; only threads"):
-        pretrain(PretrainConfig(resume=tmp_path / "a", learning_rate=0.1))
+        pretrain(dataclasses.replace(stored_settings(tmp_path / "a"), learning_rate=0.1))
     with monkeypatch.context() as patch:
         patch.setattr(pretrain_module, "load_corpus", lambda *_, **__: corpus("other"))
         with pytest.raises(InputError, match="no longer those that the training began with"):
@@ -114,6 +114,72 @@ def test_ctrl_c_in_a_training_is_exit_code_130(tmp_path: Path, monkeypatch: pyte
     interrupt_at(3, monkeypatch)
     words = ("--updates", 9, "--batch-size", 2, "--window", 8, "--hidden-sizes", 4, "--threads", 1)
     assert run("pretrain", *words, "--out", tmp_path / "a") == 130
+
+
+def test_ctrl_c_in_the_last_update_stops_before_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(12, patch)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(config(tmp_path / "a"))
+    assert "stopped after 12 of 12 updates\ngo on with: rltuner pretrain --resume" in capsys.readouterr().err
+    assert not (tmp_path / "a" / "config.json").exists()
+    pretrain(PretrainConfig(resume=tmp_path / "a"))
+    assert (tmp_path / "a" / "config.json").exists()
+
+
+@pytest.mark.parametrize("moment", ["create_folder", "save_tunes"])
+def test_ctrl_c_before_the_first_update_or_after_the_last_says_how_to_go_on(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = pretrain(config(tmp_path / "whole"))
+    original = getattr(pretrain_module, moment)
+
+    def interrupted(*arguments: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain_module, moment, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(config(tmp_path / "part"))
+    assert "go on with: rltuner pretrain --resume" in capsys.readouterr().err
+    pretrain(PretrainConfig(resume=tmp_path / "part"))
+    assert (tmp_path / "part/model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--updates", 4_000], "the training has updates = 12, not 4000; only threads"),
+        (["--out", "elsewhere"], "goes on in its own folder, not in elsewhere; leave --out away"),
+        (["--out", "runs/note_rnn"], "not in runs/note_rnn"),
+    ],
+)
+def test_what_a_resumed_training_cannot_do_is_refused_also_where_it_is_the_usual_value(
+    words: list[object], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretrain(config(tmp_path / "a"))
+    capsys.readouterr()
+    assert run("pretrain", "--resume", tmp_path / "a", *words) == 2
+    assert says in capsys.readouterr().err
+    assert run("pretrain", "--resume", tmp_path / "a", "--threads", 2, "--out", tmp_path / "a") == 0
+    assert load(tmp_path / "a").card["training"]["threads"] == 2
+
+
+@pytest.mark.parametrize("sizes", [[16_384] * 16, [3] * 100_000, [2**40], [], [5]])
+def test_a_manifest_that_asks_for_another_network_gets_no_memory_for_it(
+    sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretrain(config(tmp_path / "a"))
+    manifest = tmp_path / "a/checkpoint/manifest.json"
+    content = json.loads(manifest.read_text())
+    content["config"]["hidden_sizes"] = sizes
+    manifest.write_text(json.dumps(content))
+    monkeypatch.setattr(pretrain_module, "Training", None)  # calling it is a TypeError
+    with pytest.raises(InputError, match="checkpoint"):
+        pretrain(PretrainConfig(resume=tmp_path / "a"))
 
 
 def test_every_command_does_the_same_for_the_same_seed_and_says_the_hash(
@@ -155,6 +221,7 @@ def test_every_command_does_the_same_for_the_same_seed_and_says_the_hash(
         assert run("evaluate", "p/a", *words) == 0
     for pattern in (
         "p/{}/model.safetensors",
+        "p/{}/*_tunes.safetensors",
         "f/{}/policy/model.safetensors",
         "f/{}/samples/*",
         "g/{}/*.mid",

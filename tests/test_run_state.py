@@ -1,6 +1,7 @@
 """A run's state on disk: whatever stops a save, and wherever, the last state is whole; what is read was checked first."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -108,7 +109,9 @@ def test_numbers_that_are_not_finite_never_replace_the_last_state(tmp_path: Path
         ({"format": None}, "format None"),
         ({"file": "../../etc/passwd"}, "not the manifest"),
         ({"file": "/etc/passwd"}, "not the manifest"),
-        ({"bytes": 10**15}, "bytes instead of"),
+        ({"bytes": 10**9}, "bytes instead of"),
+        ({"bytes": 10**15}, "not the manifest"),
+        ({"updates": 10**400}, "not the manifest"),
         ({"bytes": "1"}, "not the manifest"),
         ({"sha256": "0"}, "SHA-256"),
         ({"updates": -1}, "not the manifest"),
@@ -203,3 +206,74 @@ def test_only_files_of_ours_are_swept(tmp_path: Path) -> None:
         ".note.original",
         ".x.12345678",
     ]
+
+
+def test_every_folder_that_is_made_is_forced_to_the_disk_in_the_one_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    opened: dict[int, Path] = {}
+    os_open, fsync = os.open, os.fsync
+
+    def noted_open(path: Path, *arguments: object, **options: object) -> int:
+        descriptor = os_open(path, *arguments, **options)
+        opened[descriptor] = Path(path)
+        return descriptor
+
+    def noted_fsync(descriptor: int) -> None:
+        synced.append(opened[descriptor])
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "open", noted_open)
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    run = tmp_path / "a" / "b" / "run"
+    create_folder(run, lambda folder: save_state(folder / "checkpoint", 0, state(0))).close()
+    assert {tmp_path, tmp_path / "a", run.parent} <= set(synced)
+    assert any(one.parent == run.parent and one.name.startswith(".run.") for one in synced)
+    synced.clear()
+    create_folder(run.parent / "empty", lambda folder: None).close()
+    assert any(one.name.startswith(".empty.") for one in synced)
+
+
+def test_a_ring_that_claims_more_melodies_than_can_be_counted_is_refused() -> None:
+    from rltuner.replay import Replay
+
+    replay = Replay(2)
+    tensors = {
+        "events": torch.zeros((2, 3), dtype=torch.int64),
+        "context": torch.zeros((2, 1), dtype=torch.int64),
+        "rewards": torch.zeros((2, 3)),
+    }
+    replay.restore({**tensors, "composed": torch.tensor(7)}, 3, 38, "state")
+    for composed in (2**63 - 1, 2**53 + 1):
+        with pytest.raises(InputError, match=rf"state: replay: composed = {composed}"):
+            replay.restore({**tensors, "composed": torch.tensor(composed)}, 3, 38, "state")
+
+
+GOOD = dict.fromkeys(
+    ("updates", "events", "events_per_second", "rule_reward", "log_prior", "kl", "objective"), 1
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ({"updates": 1}, "line 2: events = None is not a record's"),
+        ({**GOOD, "rule_key": 1.0, "kl": "1"}, "line 2: kl = 1"),
+        ({**GOOD, "rule_key": 1.0, "kl": math.nan}, "line 2: kl = nan"),
+        ({**GOOD, "rule_key": 1.0, "events": 10**400}, "line 2: events = 1000"),
+        (GOOD, "line 2: rule_key = None"),
+    ],
+)
+def test_records_that_cannot_be_drawn_are_refused_by_line_and_field(
+    record: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    from rltuner.run_folder import RunFolder
+
+    folder = RunFolder(tmp_path)
+    folder.log({**GOOD, "rule_key": 1.0})
+    assert len(folder.records()) == 1
+    folder.log(record)
+    with pytest.raises(InputError, match=r"metrics\.jsonl") as caught:
+        folder.records()
+    assert says in str(caught.value)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from rltuner import storage
 from rltuner.atomic import write_atomically
 from rltuner.errors import InputError
 from rltuner.melody import Melodies
@@ -103,7 +104,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("rltuner.storage.os.fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left.*kept\.json"):
         write_atomically(file, b"new")
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
@@ -225,3 +226,58 @@ def test_a_checkpoint_that_is_replaced_is_the_old_one_or_the_new_one_at_every_mo
 def test_a_copy_of_a_run_folder_needs_nothing_but_itself(folder: Path, tmp_path: Path) -> None:
     shutil.move(folder, tmp_path / "elsewhere")
     assert load(tmp_path / "elsewhere").kind == "note_rnn"
+
+
+@pytest.mark.parametrize("moment", ["config", "model", "previous"])
+def test_a_reader_beside_a_writer_finds_the_old_checkpoint_or_the_new_one(
+    moment: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another command replaces the checkpoint right after the reader has looked at one of the files, again and again."""
+    seeds = iter(range(1, 4))
+    read_json, read_model = storage.read_json, storage._read_model
+
+    def replaced() -> None:
+        if (seed := next(seeds, None)) is not None:
+            NoteRNN(hidden_sizes=(3,), seed=seed).save(folder)
+
+    def config_then_replaced(file: Path, what: str) -> dict[str, object]:
+        found = read_json(file, what)
+        if moment == "config":
+            replaced()
+        return found
+
+    def model_then_replaced(file: Path) -> bytes | None:
+        if moment == "previous" and "previous" in file.name:
+            replaced()
+        found = read_model(file)
+        if moment == "model":
+            replaced()
+        return found
+
+    monkeypatch.setattr(storage, "read_json", config_then_replaced)
+    monkeypatch.setattr(storage, "_read_model", model_then_replaced)
+    found = load(folder).network.output.weight
+    known = [NoteRNN(hidden_sizes=(3,), seed=seed).output.weight for seed in range(4)]
+    assert any(torch.equal(found, one) for one in known)
+
+
+@pytest.mark.parametrize("kind", ["F8_E4M3", "F8_E5M2", "C64", "F4", "U64", "nonsense"])
+def test_a_type_that_no_checkpoint_has_is_refused_by_name(folder: Path, kind: str) -> None:
+    import hashlib
+
+    size = {"C64": 8, "U64": 8}.get(kind, 1)
+    entry = {"dtype": kind, "shape": [2], "data_offsets": [0, 2 * size]}
+    header = json.dumps({"output.bias": entry}).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(2 * size)
+    (folder / "model.safetensors").write_bytes(content)
+    edit_config(folder, model_sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(InputError, match=rf"model\.safetensors: tensor 'output\.bias' is of type '{kind}'"):
+        load(folder)
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "state"
+    with file.open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    with pytest.raises(InputError, match=r"it has 1,099,511,627,776 bytes; at most"):
+        storage.prove(file, 1 << 40, "0")

@@ -1,5 +1,6 @@
 """Tunes: how bars become a tune, files of tunes, windows, first bars."""
 
+import json
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -195,3 +196,20 @@ def test_every_bar_is_full_from_the_first_full_one_on() -> None:
         align([full, bar(6, 7), full], 16)
     with pytest.raises(UnusableError, match="bars do not add up"):
         align([full, bar(6, 7, 8, 9, 10), full], 16)
+
+
+def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:
+    """Its metadata had several keys, which safetensors writes in any order; the shipped tunes are in it."""
+    from safetensors.torch import save_file
+
+    cards = [{"title": "t", "source": "s", "credit": "", "key": "C", "meter": [16, 4]}]
+    metadata = {"format": "rltuner tunes 1", "tunes": json.dumps(cards), "info": '{"part": "test"}'}
+    tensors = {"events": torch.tensor([14] * 16, dtype=torch.int8), "offsets": torch.tensor([0, 16])}
+    save_file(tensors, tmp_path / "first.safetensors", metadata)
+    loaded, info = load_tunes(tmp_path / "first.safetensors")
+    assert (loaded[0].title, loaded[0].events, info) == ("t", (14,) * 16, {"part": "test"})
+    save_file(tensors, tmp_path / "later.safetensors", {"rltuner": '{"format": "rltuner tunes 3"}'})
+    with pytest.raises(
+        InputError, match=r"later\.safetensors: not a file of tunes \(format 'rltuner tunes 3'\)"
+    ):
+        load_tunes(tmp_path / "later.safetensors")

@@ -9,11 +9,12 @@ from pathlib import Path
 from rltuner.console import output_console, say
 from rltuner.errors import InputError
 from rltuner.study.analysis import Analysis, analyse
+from rltuner.study.database import sqlite_address
 from rltuner.study.export import export
 from rltuner.study.folder import ANSWERS, SIMULATED, Study, read_study
 from rltuner.study.report import print_analysis, write_report
 from rltuner.study.simulate import Simulated, power, simulate
-from rltuner.study.store import open_store, sqlite_address
+from rltuner.study.store import open_store
 
 
 def run_analyze(

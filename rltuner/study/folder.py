@@ -23,7 +23,8 @@ from typing import Any
 from rltuner import __version__
 from rltuner.atomic import write_atomically
 from rltuner.errors import InputError
-from rltuner.study.plan import Plan, read_plan
+from rltuner.study.plan import Plan
+from rltuner.study.plan_file import read_plan
 from rltuner.study.schedule import Items
 
 FORMAT = 1

@@ -68,8 +68,8 @@ class _Bucket:
 class RateLimit:
     """A token bucket for each client address: `burst` at once, then `per_second`.
 
-    IPv6 clients are counted by their /64, which is what one household gets. Only the latest MAX_CLIENTS are kept, so
-    that forged addresses cannot fill the memory.
+    IPv6 clients are counted by their /64. Only the latest MAX_CLIENTS are kept, so that forged addresses cannot fill the
+    memory.
     """
 
     def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -78,7 +78,7 @@ class RateLimit:
 
     def allows(self, client: str) -> bool:
         """Takes a token of the client's; False where there is none."""
-        client = _network(client)
+        client = network(client)
         now = self._clock()
         bucket = self._buckets.pop(client, None) or _Bucket(self.burst, now)
         bucket.tokens = min(self.burst, bucket.tokens + (now - bucket.filled_at) * self.per_second)
@@ -92,7 +92,8 @@ class RateLimit:
         return True
 
 
-def _network(client: str) -> str:
+def network(client: str) -> str:
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, which is what one household gets."""
     try:
         address = ipaddress.ip_address(client)
     except ValueError:

@@ -1,24 +1,18 @@
 """What study.toml says: the design, the questions, the rule for exclusions and every text that a listener reads.
 
-A plan is frozen dataclasses; the file is their TOML. Values are checked when a plan is made.
+A plan is frozen dataclasses, whose values are checked when it is made; `plan_file` reads and writes them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import json
 import re
-import tomllib
-import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from rltuner.config_checks import check
 from rltuner.errors import InputError
 
-FORMAT = 1
 POINTS = 5  # of the scale; 3 is no preference
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,30}")
 # Columns of the export and fields of the forms, which no question may take the place of.
@@ -27,6 +21,7 @@ ANSWER_COLUMNS = ("simulated", "listener", "included", "position", "kind", "sour
 LISTENER_COLUMNS = ("simulated", "listener", "status", "consented", "finished", "answered", "missed_identical",
                     "missed_random")  # fmt: skip
 RESERVED = {"trial", "agree", "id", *ANSWER_COLUMNS, *LISTENER_COLUMNS}
+MAY_BE_EMPTY = ("contact", "completion_code")  # of the texts: then nothing of the kind is shown
 MOST_QUESTIONS = 40  # of either kind: the server takes forms of 64 fields and 16 kB
 
 
@@ -145,7 +140,10 @@ class Plan:
     def __post_init__(self) -> None:
         design, rule = self.design, self.exclusions
         if len(design.sources) < 2 or len(set(design.sources)) < len(design.sources):
-            raise InputError(f"sources = {list(design.sources)}: name at least two, each once")
+            raise InputError(f"design.sources = {list(design.sources)}: name at least two, each once")
+        for where, text in _must_be_said(self):
+            if not text.strip():
+                raise InputError(f"{where} is empty; write what listeners shall read")
         check("design", "pairs", design.pairs, 1, 1000)
         check("design", "items", design.items, 1, 1000)
         check("design", "catch", design.catch, 0, 20)
@@ -176,9 +174,9 @@ class Plan:
             if len(asked_of) > MOST_QUESTIONS:
                 raise InputError(f"{kind}: {len(asked_of)} of them; a page takes at most {MOST_QUESTIONS}")
         for question in self.questions:
-            if len(question.answers) != POINTS:
+            if len(question.answers) != POINTS or len(set(question.answers)) < POINTS:
                 raise InputError(
-                    f"question {question.id}: {len(question.answers)} answers; give {POINTS} labels"
+                    f"question {question.id}: {len(question.answers)} answers; give {POINTS} labels, all different"
                 )
         for asked in self.listener_questions:
             if len(asked.choices) < 2 or len(set(asked.choices)) < len(asked.choices):
@@ -196,91 +194,17 @@ class Plan:
         return self.design.pairs + 2 * self.design.catch
 
 
-def read_plan(file: Path) -> Plan:
-    """The plan in a TOML file; what is missing has its default.
-
-    Raises InputError, naming the file and the field, for broken TOML, an unknown field, a wrong type or a value out of
-    range.
-    """
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not a TOML file ({error})") from None
-    if table.pop("format", FORMAT) != FORMAT:
-        raise InputError(f"{file}: of another format than {FORMAT}; make the study with this version")
-    try:
-        plan = _from_table(Plan, table, "")
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
-    assert isinstance(plan, Plan)
-    return plan
-
-
-def _from_table(kind: type, table: Any, where: str) -> Any:
-    """A dataclass from a TOML table, field by field."""
-    if not isinstance(table, dict):
-        raise InputError(f"{where or 'it'} must be a table")
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        here = f"{where}.{name}" if where else name
-        if name not in hints:
-            near = difflib.get_close_matches(name, list(hints), n=1)
-            raise InputError(
-                f"unknown field {here!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
-            )
-        values[name] = _value(hints[name], value, here)
-    for part in dataclasses.fields(kind):
-        required = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
-        if required and part.name not in values:
-            raise InputError(f"{where}: {part.name} is missing")
-    return kind(**values)
-
-
-def _value(hint: Any, value: Any, here: str) -> Any:
-    if get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise InputError(f"{here} must be a list")
-        return tuple(_value(get_args(hint)[0], entry, f"{here}[{i}]") for i, entry in enumerate(value))
-    if get_origin(hint) in (Union, types.UnionType):
-        raise AssertionError(here)  # no field is a union
-    if dataclasses.is_dataclass(hint):
-        assert isinstance(hint, type)
-        return _from_table(hint, value, here)
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise InputError(f"{here} = {value!r} must be of type {hint.__name__}")
-    return value
-
-
-def plan_toml(plan: Plan) -> str:
-    """The plan as TOML; `read_plan` gives it back."""
-    lines = [
-        "# A listening study of rltuner. Texts, questions and exclusions can be changed until the study starts.",
-        "# From its first start with `rltuner study serve` on, a change of this file stops the server.",
-        "# What [design] says of sources, items, catch, seconds and qpm is what the clips were made for.",
-        f"format = {FORMAT}",
-    ]
-    if not plan.listener_questions:
-        lines.append("listener_questions = []")
-    for name in ("design", "exclusions", "texts"):
-        lines += ["", f"[{name}]", *_fields(getattr(plan, name))]
-    for name in ("questions", "listener_questions"):
-        for entry in getattr(plan, name):
-            lines += ["", f"[[{name}]]", *_fields(entry)]
-    return "\n".join(lines) + "\n"
-
-
-def _fields(part: Any) -> list[str]:
-    return [f"{entry.name} = {_toml(getattr(part, entry.name))}" for entry in dataclasses.fields(part)]
-
-
-def _toml(value: Any) -> str:
-    """A TOML value. JSON's strings, numbers, booleans and lists are TOML's; long texts get lines of their own."""
-    if isinstance(value, str) and "\n" in value:
-        body = json.dumps(value, ensure_ascii=False)[1:-1].replace("\\n", "\n")
-        return f'"""\n{body}"""'
-    return json.dumps(value, ensure_ascii=False)
+def _must_be_said(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(field, text) of every text without which a page, or an answer on it, would say nothing."""
+    yield from ((f"design.sources[{i}]", name) for i, name in enumerate(plan.design.sources))
+    for part in dataclasses.fields(Texts):
+        if part.name not in MAY_BE_EMPTY:
+            yield f"texts.{part.name}", getattr(plan.texts, part.name)
+    for i, question in enumerate(plan.questions):
+        yield f"questions[{i}].text", question.text
+        yield from ((f"questions[{i}].answers[{k}]", answer) for k, answer in enumerate(question.answers))
+    for i, asked in enumerate(plan.listener_questions):
+        yield f"listener_questions[{i}].text", asked.text
+        yield from (
+            (f"listener_questions[{i}].choices[{k}]", choice) for k, choice in enumerate(asked.choices)
+        )

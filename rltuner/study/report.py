@@ -16,9 +16,10 @@ from rich.table import Table
 from rltuner import __version__
 from rltuner.console import output_console
 from rltuner.eval.plots import pyplot
-from rltuner.study.analysis import CAUGHT, INCLUDED, INCOMPLETE, REPEATED, Analysis, Finding
+from rltuner.study.analysis import Analysis, Finding
 from rltuner.study.export import export, write_files
 from rltuner.study.folder import frozen_at
+from rltuner.study.listeners import CAUGHT, INCLUDED, INCOMPLETE, REPEATED
 
 STATUSES = (INCLUDED, INCOMPLETE, REPEATED, CAUGHT)
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from rltuner.console import output_console, say
 from rltuner.errors import InputError
+from rltuner.interrupts import cleanly_ended
+from rltuner.study import connections
+from rltuner.study.database import sqlite_address
 from rltuner.study.folder import ANSWERS, freeze, frozen_at, only_server, read_study
 from rltuner.study.guard import Limits
 from rltuner.study.server import create_app
-from rltuner.study.store import open_store, sqlite_address
+from rltuner.study.store import open_store
 
-IDLE_SECONDS = 15  # that a connection is kept without a request
+BACKLOG = 128  # connections that are accepted before anything else is done
+FILES = connections.MOST + 8 * BACKLOG  # accepting and closing one take a few turns of the event loop
 
 
 def serve(
@@ -43,7 +50,8 @@ def serve(
     server serves it.
     """
     study = read_study(folder)
-    with ExitStack() as stack:
+    allow_files()
+    with cleanly_ended(), ExitStack() as stack:
         if preview:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="rltuner-preview-"))
             address = sqlite_address(Path(temporary) / ANSWERS)
@@ -67,20 +75,31 @@ def serve(
         say(
             "Ctrl-C stops it. Answers are kept as they are given; nothing is lost."
             if not preview
-            else "A preview."
+            else "A preview: nothing is frozen, and no answer is kept. Ctrl-C stops it."
         )
-        # No access log: it would hold addresses and recruiting ids. Proxy headers count from this machine only.
-        config = uvicorn.Config(
-            create_app(study, store, limits=limits, preview=preview),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=5,
-            limit_concurrency=1000,
-            h11_max_incomplete_event_size=16 * 1024,
-        )
+        config = server_config(create_app(study, store, limits=limits, preview=preview))
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def server_config(app: Callable[..., Any]) -> uvicorn.Config:
+    """How an application is served.
+
+    No access log: it would hold addresses and recruiting ids. Proxy headers count from this machine only, which is
+    uvicorn's default.
+    """
+    return uvicorn.Config(
+        app,
+        http=connections.Connection,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=connections.IDLE_SECONDS,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=connections.MOST,
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=16 * 1024,
+    )
 
 
 def _freeze(folder: Path) -> None:
@@ -88,6 +107,16 @@ def _freeze(folder: Path) -> None:
     if freeze(study):
         say(f"{folder}: frozen; from now on a change of study.toml, a clip or the key stops the study")
     say(f"SHA-256 of the study, for its pre-registration: {study.digest} (frozen {frozen_at(folder)})")
+
+
+def allow_files() -> None:
+    """Raises this process's limit of open files, where the system lets it: connections that come all at once are open
+    for a moment before one of them is closed for each that is too many.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -100,7 +129,7 @@ def _listen(host: str, port: int) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
-            listening.listen(128)
+            listening.listen(BACKLOG)
         except OSError:
             listening.close()
             raise

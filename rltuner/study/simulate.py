@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from rltuner.console import progress_bar
-from rltuner.study.analysis import MIDDLE, Analysis, analyse
+from rltuner.study.analysis import Analysis, analyse
 from rltuner.study.folder import HUMAN_CATCH, RANDOM_CATCH, Study
+from rltuner.study.listeners import MIDDLE
 from rltuner.study.schedule import Trial, trials_of
 from rltuner.study.store import DONE
 

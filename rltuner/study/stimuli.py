@@ -21,6 +21,7 @@ from rltuner import __version__
 from rltuner.atomic import write_atomically
 from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
+from rltuner.interrupts import cleanly_ended
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies, Vocabulary
 from rltuner.songs import ANY_PITCH
 from rltuner.sources import read_source
@@ -35,7 +36,8 @@ from rltuner.study.folder import (
     STIMULI,
     read_study,
 )
-from rltuner.study.plan import Plan, plan_toml
+from rltuner.study.plan import Plan
+from rltuner.study.plan_file import plan_toml
 
 SUFFIX = ".flac"
 Render = Callable[[Sequence[tuple[Path, Path]], float], None]  # (MIDI file, audio file) each; seconds
@@ -50,9 +52,30 @@ class Clip:
     name: str
 
 
-def label(source: str) -> str:
-    """What results call a source: a shipped name or `human` itself, of a path its last part."""
-    return Path(source).name or source
+def named(sources: Sequence[str]) -> list[tuple[str, str]]:
+    """(name in the results, source) of each: as NAME=SOURCE says, else a shipped name or `human` itself, of a path its
+    last part.
+
+    Raises InputError where fewer than two are given, or two have one name.
+    """
+    pairs = []
+    for given in sources:
+        name, equals, source = given.partition("=")
+        if not equals or Path(given).exists():
+            name, source = Path(given).name or given, given
+        if not name.strip() or not source or name.strip() in (HUMAN_CATCH, RANDOM_CATCH, SOUND_CHECK):
+            raise InputError(f"sources: {given!r} must be SOURCE or NAME=SOURCE, with a name of your own")
+        pairs.append((name.strip(), source))
+    if len(pairs) < 2:
+        raise InputError(f"sources: {len(pairs)} given; name at least two")
+    for place, (name, source) in enumerate(pairs):
+        for other, earlier in pairs[:place]:
+            if name == other:
+                raise InputError(
+                    f"sources: {earlier} and {source} would both be called {name!r} in the results; name one of them, "
+                    f"such as another_{name}={source}"
+                )
+    return pairs
 
 
 def new_study(
@@ -108,7 +131,10 @@ def new_study(
     }
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        with (
+            cleanly_ended(),
+            tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary,
+        ):
             work = Path(temporary) / "study"
             (work / STIMULI).mkdir(parents=True)
             _render(every, work / STIMULI, Path(temporary), plan, render)

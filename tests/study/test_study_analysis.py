@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from small_study import make_study, small_plan
 
-from rltuner.study.analysis import CAUGHT, INCLUDED, INCOMPLETE, REPEATED, analyse
+from rltuner.study.analysis import analyse
 from rltuner.study.command import run_analyze, run_export, run_simulate
 from rltuner.study.folder import HUMAN_CATCH, SIMULATED, Study, read_study
+from rltuner.study.listeners import CAUGHT, INCLUDED, INCOMPLETE, REPEATED
 from rltuner.study.plan import Design, Exclusions, Plan
 from rltuner.study.schedule import Trial, trials_of
 from rltuner.study.simulate import Simulated, analysis_of, power, simulate

@@ -1,12 +1,11 @@
-"""The commands as people use them: what the folder holds, freezing, and mistakes in one line with nothing lost."""
+"""The commands as people use them: what the folder holds, freezing, previews."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import socket
-import sqlite3
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,75 +13,18 @@ from pathlib import Path
 import pyloudnorm
 import pytest
 import soundfile
-import uvicorn
+from commands import contents, error_of, run
 from fastapi import FastAPI
 from small_study import make_study, small_plan
 from starlette.testclient import TestClient
 
-from rltuner.cli import main
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.study.folder import ANSWERS, FROZEN, KEY, PLAN, STIMULI, Study, only_server, read_study
-from rltuner.study.plan import Plan, read_plan
+from rltuner.study.folder import ANSWERS, FROZEN, KEY, PLAN, STIMULI, Study, read_study
+from rltuner.study.plan import Plan
+from rltuner.study.plan_file import read_plan
 from rltuner.study.stimuli import _clips, _melodies
-from rltuner.study.store import open_store, sqlite_address
 
-
-def run(*arguments: object) -> int:
-    """Runs the command in this process; its exit code."""
-    try:
-        main(["study", *map(str, arguments)])
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    return 0
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, but for the lock and SQLite's passing ones."""
-    passing = (".lock", "-wal", "-shm")
-    return {
-        str(file.relative_to(folder)): file.read_bytes()
-        for file in folder.rglob("*")
-        if file.is_file() and not file.name.endswith(passing)
-    }
-
-
-def inside(file: Path) -> object:
-    """The tables and notes of a database, or the bytes of what is none."""
-    try:
-        with sqlite3.connect(file) as database:
-            tables = database.execute("SELECT sql FROM sqlite_master").fetchall()
-            return tables, [
-                database.execute(f"SELECT * FROM {name}").fetchall() for name in ("meta",) if tables[1:]
-            ]
-    except sqlite3.DatabaseError:
-        return file.read_bytes()
-
-
-@pytest.fixture
-def pilot(study: Study, tmp_path: Path) -> Path:
-    """A copy to change."""
-    shutil.copytree(study.folder, tmp_path / "pilot")
-    return tmp_path / "pilot"
-
-
-@pytest.fixture(autouse=True)
-def served(monkeypatch: pytest.MonkeyPatch) -> list[FastAPI]:
-    """The applications that `serve` would have served; it returns at once, wrongly too."""
-    apps: list[FastAPI] = []
-
-    def run(server: uvicorn.Server, sockets: object = None) -> None:
-        apps.append(server.config.app)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(uvicorn.Server, "run", run)
-    return apps
-
-
-def error_of(capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line on standard error."""
-    error = capsys.readouterr().err
-    assert error.startswith("rltuner: ")
-    assert error.count("\n") == 1
-    return error
+pytestmark = pytest.mark.usefixtures("served")  # serve returns at once, wrongly too
 
 
 def test_the_first_start_freezes_the_study_and_prints_where_it_is(
@@ -166,132 +108,6 @@ def test_texts_can_be_changed_before_the_start_and_the_clips_design_cannot(
     assert "design.seconds = 0.2, but the clips were made for 0.1" in error_of(capsys)
 
 
-def test_a_port_in_use_is_named(pilot: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        assert run("serve", pilot, "--port", port) == 2
-    error = error_of(capsys)
-    assert f"127.0.0.1:{port}: cannot listen there" in error
-    assert not (pilot / FROZEN).exists()  # it has not started
-    assert not (pilot / ANSWERS).exists()
-
-
-def test_a_second_server_is_refused(pilot: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with only_server(pilot):
-        assert run("serve", pilot, "--port", 0) == 2
-    assert "another server serves this study already" in error_of(capsys)
-
-
-@pytest.mark.parametrize(
-    ("what", "says"),
-    [
-        ("version", "written by another version (its format is 99"),
-        ("study", "belong to another study"),
-        ("simulated", "holds simulated listeners, not real ones"),
-        ("garbage", "not a database of a study"),
-        ("foreign", "not a database of a study (it has the tables songs)"),
-    ],
-)
-def test_a_database_that_does_not_fit_is_refused_and_kept(
-    what: str, says: str, pilot: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = pilot / ANSWERS
-    if what == "garbage":
-        file.write_bytes(b"nothing that SQLite knows" * 100)
-    elif what == "foreign":
-        with sqlite3.connect(file) as database:
-            database.execute("CREATE TABLE songs (title TEXT)")
-    else:
-        digest = "0" * 64 if what == "study" else read_study(pilot).digest
-        open_store(sqlite_address(file), digest, simulated=what == "simulated").close()
-        if what == "version":
-            with sqlite3.connect(file) as database:
-                database.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
-    before = inside(file)
-    assert run("serve", pilot, "--port", 0) == 2
-    error = error_of(capsys)
-    assert says in error
-    assert str(file) in error
-    assert inside(file) == before
-    assert not (pilot / FROZEN).exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("new", "full", "--sources", "psi"), "name at least two"),
-        (("new", "x", "--sources", "psi", "psi"), "each once"),
-        (("new", "x", "--sources", "psi", "nowhere"), "nowhere"),
-        (("new", "x", "--sources", "psi", "few", "--pairs", "4"), "few: 3 melodies of 64 events or more"),
-        (("new", "x", "--sources", "psi", "human", "--bars", "31"), "human"),
-        (("new", "full", "--sources", "psi", "human"), "full: exists already"),
-        (
-            ("new", "few/0.mid/x", "--sources", "psi", "human", "--pairs", "1", "--catch", "0"),
-            "cannot be made",
-        ),
-        (("new", "x", "--config", "nowhere.toml"), "nowhere.toml"),
-        (("new", "x", "--pairs", "0"), "pairs = 0"),
-        (("new", "x", "--paris", "3"), "did you mean --pairs?"),
-        (("serve", "nowhere"), "nowhere: not a study"),
-        (("serve", "few"), "few: not a study"),
-        (("serve", "few", "--port", "70000"), "port = 70000"),
-        (("analyze", "nowhere"), "nowhere: not a study"),
-        (("simulate", "nowhere"), "nowhere: not a study"),
-        (("export", "nowhere"), "nowhere: not a study"),
-        (("show",), "see: rltuner study --help"),
-        ((), "see: rltuner study --help"),
-    ],
-)
-def test_a_mistake_is_one_line_and_leaves_nothing_behind(
-    arguments: tuple[str, ...],
-    says: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("full").mkdir()
-    Path("few").mkdir()
-    for number in range(3):
-        Melodies([[14 + number, *[1] * 63]]).to_midi(f"few/{number}.mid")
-    before = contents(tmp_path)
-    assert run(*arguments) == 2
-    assert says in error_of(capsys)
-    assert contents(tmp_path) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["few", "full"]
-
-
-def test_mistakes_about_an_existing_study(pilot: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, says in (
-        (("analyze", pilot), "nobody has answered yet"),
-        (("analyze", pilot, "--simulated"), "nobody has answered yet"),
-        (("simulate", pilot, "--strengths", "nobody=1"), "'nobody=1' must be SOURCE=NUMBER"),
-        (("simulate", pilot, "--strengths", "psi=high"), "'psi=high' must be SOURCE=NUMBER"),
-        (("serve", pilot, "--database", "nothing://x"), "not a usable address"),
-        (("serve", pilot, "--database", f"sqlite:///{pilot}/study.toml/x.sqlite"), "unable to open database"),
-    ):
-        assert run(*arguments) == 2
-        assert says in error_of(capsys)
-    assert not (pilot / ANSWERS).exists()
-
-
-def test_a_password_in_a_databases_address_is_not_printed(
-    pilot: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("serve", pilot, "--database", "postgresql+psycopg://me:hunter2@nowhere.invalid/x") == 2
-    assert "hunter2" not in error_of(capsys)
-
-
-def test_a_folder_that_cannot_be_written_to_is_named(
-    pilot: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (pilot / ".lock").mkdir()  # root may write anywhere, but nobody opens a folder for writing
-    assert run("serve", pilot, "--port", 0) == 2
-    assert f"{pilot}: cannot be written to" in error_of(capsys)
-
-
 def test_clips_are_alike_in_all_but_the_melody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the synthesiser: one duration, rate and loudness, no metadata, names that say nothing, a private key."""
     words = ("--sources", "psi", "human", "--pairs", 3, "--items", 3, "--catch", 1, "--bars", 1)
@@ -347,6 +163,41 @@ def test_a_folder_may_hold_any_pitch_and_melodies_that_end_with_a_rest(tmp_path:
     melodies = _melodies(str(tmp_path), 5, 32, 0)
     assert melodies.events[:4].tolist() == rows[:4]
     assert melodies.lengths.tolist() == [32, 32, 32, 32, 12]
+
+
+def test_sources_of_one_name_are_told_apart_by_naming_them(tmp_path: Path) -> None:
+    for folder in ("one", "other", "a=b"):
+        for number in range(4):
+            file = tmp_path / folder / "songs" / f"{number}.mid"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Melodies([[14 + number, *[1] * 15]]).to_midi(file)
+    sources = (
+        tmp_path / "one/songs",
+        f"before={tmp_path}/other/songs",
+        f"{tmp_path}/a=b",
+    )  # the last is a path
+    words = ("--pairs", 1, "--items", 1, "--catch", 0, "--bars", 1, "--qpm", 900)
+    assert run("new", tmp_path / "a", "--sources", *sources, *words) == 0
+    assert read_plan(tmp_path / "a" / PLAN).design.sources == ("songs", "before", "a=b")
+    made_from = json.loads((tmp_path / "a" / KEY).read_text())["design"]["made_from"]
+    assert made_from == [f"{tmp_path}/one/songs", f"{tmp_path}/other/songs", f"{tmp_path}/a=b"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_preview_that_is_ended_leaves_nothing_behind(number: int, study: Study, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rltuner.cli", "study", "serve", str(study.folder)]
+    server = subprocess.Popen(
+        [*command, "--preview", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert server.stdout is not None
+    assert b"http://" in server.stdout.readline()
+    assert [folder.name[:7] for folder in tmp_path.iterdir()] == ["rltuner"]
+    server.send_signal(number)
+    assert server.wait(20) == -number  # as if nobody had cleaned up
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_listeners_are_simulated_anew_after_a_text_was_changed(pilot: Path) -> None:

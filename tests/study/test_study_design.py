@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rltuner.errors import InputError
-from rltuner.study.plan import Design, ListenerQuestion, Plan, Question, Texts, plan_toml, read_plan
+from rltuner.study.plan import Design, ListenerQuestion, Plan, Question, Texts
+from rltuner.study.plan_file import plan_toml, read_plan
 from rltuner.study.schedule import Items, Trial, trials_of
 
 DESIGNS = [
@@ -171,6 +172,24 @@ def test_a_plan_is_its_toml(tmp_path: Path) -> None:
         ("[[questions]]\ntext = '?'", "questions[0]: id is missing"),
         ("[[listener_questions]]\nid = 'x'\ntext = '?'\nchoices = ['a']", "at least two choices"),
         ("questions = []", "ask at least one"),
+        ("[texts]\ntitle = ''", "texts.title is empty; write"),
+        ("[texts]\nagree = ' \t'", "texts.agree is empty"),
+        ("[texts]\ndebrief = ''", "texts.debrief is empty"),
+        ("[design]\nsources = ['psi', '']", "design.sources[1] is empty"),
+        ("[[questions]]\nid = 'x'\ntext = ' '", "questions[0].text is empty"),
+        (
+            "[[questions]]\nid = 'x'\ntext = '?'\nanswers = ['a', 'b', '', 'd', 'e']",
+            "questions[0].answers[2] is empty",
+        ),
+        ("[[questions]]\nid = 'x'\ntext = '?'\nanswers = ['a', 'b', 'c', 'd', 'a']", "all different"),
+        (
+            "[[listener_questions]]\nid = 'x'\ntext = ''\nchoices = ['a', 'b']",
+            "listener_questions[0].text is empty",
+        ),
+        (
+            "[[listener_questions]]\nid = 'x'\ntext = '?'\nchoices = ['a', '']",
+            "listener_questions[0].choices[1] is empty",
+        ),
         ("format = 2", "another format"),
         ("[design", "not a TOML file"),
     ],

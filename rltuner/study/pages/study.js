@@ -74,7 +74,7 @@
     const missing = clips.find((other) => !other.plays);
     if (missing) say(`Heard ${clip.name.toUpperCase()}. Now play ${missing.name.toUpperCase()}.`);
     else if (clips.length > 1) say("Heard both. You can answer now, or listen again.");
-    else say("Heard.");
+    else say("Heard. You can go on now.");
   }
 
   function say(text) { status.textContent = text; }

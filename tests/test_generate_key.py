@@ -1,0 +1,99 @@
+"""--key: the tonic moves, every interval stays, and names fit the key."""
+
+from pathlib import Path
+
+import pytest
+from generated import manifest, melodies_in, notes_in, refused, run
+
+from rltuner.generate import key_of, shift_to
+from rltuner.key import Key, pitch_name
+from rltuner.note_rnn import NoteRNN
+from rltuner.policy import Policy, load
+from rltuner.rules import load_rulebook
+
+
+@pytest.mark.parametrize("tonic", ["C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"])
+@pytest.mark.parametrize("own", ["C major", "A 0 2 4 5 7 9 11", "F# ionian"])
+def test_the_shift_is_the_smallest_that_brings_the_tonic_there(tonic: str, own: str) -> None:
+    wanted, policys = Key.parse(f"{tonic} major"), Key.parse(own)
+    shift = shift_to(wanted, policys, "psi")
+    assert (policys.tonic + shift) % 12 == wanted.tonic
+    assert abs(shift) <= 6
+
+
+def test_a_melody_that_is_moved_keeps_its_intervals_and_has_its_tonic_there(
+    psi: Path, tmp_path: Path
+) -> None:
+    assert run("generate", psi, "--count", 6, "--out", tmp_path / "c") == 0
+    composed = notes_in(tmp_path / "c")
+    for key, shift, tonic in (("G major", -5, 7), ("Eb ionian", 3, 3), ("F# major", 6, 6)):
+        folder = tmp_path / key
+        assert run("generate", psi, "--count", 6, "--key", key, "--out", folder) == 0
+        moved = notes_in(folder)
+        assert moved == [[(pitch + shift, *steps) for pitch, *steps in tune] for tune in composed]
+        told = manifest(folder)
+        assert (told["key"], told["composed_in"], told["moved_by"]) == (key, "C major", shift)
+        assert (60 + shift) % 12 == tonic
+        assert [entry["metrics"] for entry in melodies_in(folder)] == [
+            entry["metrics"] for entry in melodies_in(tmp_path / "c")
+        ]
+
+
+def test_another_mode_is_refused_and_says_what_to_do(
+    psi: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in ("G minor", "D dorian", "A 0 3 5 7 10"):
+        line = refused(capsys, "generate", psi, "--key", key, "--out", tmp_path / "out")
+        assert "C major" in line
+        assert "tune a policy for it" in line
+        assert not (tmp_path / "out").exists()
+    assert "'H major'" in refused(capsys, "generate", psi, "--key", "H major", "--out", tmp_path / "out")
+
+
+def test_the_key_is_that_of_the_rule_book_and_c_major_without_one(tmp_path: Path) -> None:
+    network = NoteRNN(hidden_sizes=(4,), seed=1)
+    Policy.tuned_from("g", network).save(tmp_path / "g", rules={"key": "D dorian"})
+    network.save(tmp_path / "note_rnn")
+    assert str(key_of(load(tmp_path / "g"))) == "D dorian"
+    assert str(key_of(load(tmp_path / "note_rnn"))) == "C major"
+    assert str(key_of(load("psi_gauldin"))) == load_rulebook("gauldin").key
+
+
+@pytest.mark.parametrize(
+    ("key", "sharps"),
+    [
+        ("C major", 0),
+        ("G major", 1),
+        ("F major", -1),
+        ("A minor", 0),
+        ("D dorian", 0),
+        ("E harmonic minor", 1),
+        ("Bb mixolydian", -3),
+        ("F# major", 6),
+        ("Gb major", -6),
+        ("G# major", -4),
+        ("C# phrygian", 3),
+    ],
+)
+def test_key_signatures(key: str, sharps: int) -> None:
+    assert Key.parse(key).sharps == sharps
+
+
+def test_pitches_are_spelled_by_the_key_signature() -> None:
+    assert [pitch_name(pitch) for pitch in (48, 60, 61, 63, 66, 70, 83)] == [
+        "C3",
+        "C4",
+        "C#4",
+        "Eb4",
+        "F#4",
+        "Bb4",
+        "B5",
+    ]
+    assert [pitch_name(pitch, -4) for pitch in (59, 60, 61, 68)] == ["Cb4", "C4", "Db4", "Ab4"]
+    assert [pitch_name(pitch, 7) for pitch in (60, 72, 71)] == ["B#3", "B#4", "B4"]
+    for key in ("D major", "Ab major", "B major", "Gb major"):
+        named = {
+            pitch_name(60 + pitch_class, Key.parse(key).sharps)[0]
+            for pitch_class in Key.parse(key).pitch_classes
+        }
+        assert named == set("ABCDEFG"), key
