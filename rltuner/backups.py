@@ -128,7 +128,9 @@ def excess(log_policy: Tensor, most: float) -> Tensor:
     """
     length = log_policy.shape[1]
     free = length // 4
-    pace = most * (torch.arange(1 - free, length + 1 - free, device=log_policy.device) / (length - free)).relu()
+    pace = (
+        most * (torch.arange(1 - free, length + 1 - free, device=log_policy.device) / (length - free)).relu()
+    )
     beyond = (log_policy.cumsum(dim=1) - pace).relu()
     return torch.diff(beyond, dim=1, prepend=torch.zeros_like(beyond[:, :1]))
 

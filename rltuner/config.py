@@ -113,7 +113,7 @@ class FinetuneConfig:
     algo: Algorithm = "psi"
     """Q, Psi or G learning."""
     preset: PresetName = "quick"
-    """Sets the defaults of all that follows: quick (a minute or two), best (some ten minutes), paper.
+    """Sets the defaults of all that follows: quick (a minute or two), best (some five minutes), paper.
     In Python, rltuner.preset() applies it."""
     note_rnn: str = "note_rnn"
     """The Note RNN to start from: a shipped name or a checkpoint folder."""
@@ -151,8 +151,8 @@ class FinetuneConfig:
     """Melodies kept of theirs, the latest ones."""
     smc_replayed: float = 2.0
     """Melodies of theirs that are learned from, for each new one."""
-    repeated: float = 2.0
-    """Melodies of theirs with a passage repeated that are learned from, for each new one."""
+    repeated: float = 0.0
+    """Melodies with a passage repeated, theirs or else the new ones, that are learned from, for each new one."""
     minibatch_size: int = 32
     """Melodies a gradient step."""
     learning_rate: float = 2e-3
@@ -176,8 +176,8 @@ class FinetuneConfig:
     least_distinct: float = 0.0
     """End early where, among 100,000 melodies, a smaller share would be distinct: the policy is collapsing. 0: never."""
     likeliest: float = 1.0
-    """Of Psi and G: probability (given its primer) beyond which a melody costs, so that no few make up all; 1: none."""
-    likeliest_cost: float = 4.0
+    """Of Psi and G: how probable, after its primer, a melody may be at no cost; keeps few from making up all. 1: any."""
+    likeliest_cost: float = 20.0
     """Nats that a melody costs for each nat of log-probability beyond."""
     samples: int = 8
     """MIDI files to write at the end."""
@@ -228,7 +228,7 @@ class FinetuneConfig:
         check(where, "likeliest_cost", self.likeliest_cost, 0, 100)
         if self.algo == "q" and self.likeliest < 1:
             raise InputError(
-                f"finetune: likeliest = {self.likeliest:g} with algo = q, whose maximum has no probability to bound; "
+                f"finetune: likeliest = {self.likeliest:g} with algo = q, whose maximum has no probability to bound: "
                 "use psi or g, or leave it out"
             )
 
@@ -287,17 +287,10 @@ class EvaluateConfig:
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {},
     "best": {
-        "events": 900_000,  # besides those of the particles
-        "gamma": 0.91,
-        "trace": 0.7,
-        "batch_size": 128,
-        "replay": 0,
-        "replayed": 0.0,
-        "huber": 8.0,
-        "smc": 32,
-        "smc_c": 0.45,
-        "smc_replayed": 3.0,
-        "repeated": 0.25,
+        "events": 2_500_000,
+        "gamma": 0.9,
+        "repeated": 0.5,
+        "likeliest": 1e-8,
         "least_distinct": 0.97,
     },
     "paper": {

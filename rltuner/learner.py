@@ -105,7 +105,9 @@ class Learner:
         if self.config.likeliest < 1:
             log_policy = self.backup.log_policy(a, a if log_prior is None else log_prior)
             log_policy = log_policy.gather(2, melodies.events[..., None])[..., 0]
-            rewards = rewards - self.config.likeliest_cost * excess(log_policy, math.log(self.config.likeliest))
+            rewards = rewards - self.config.likeliest_cost * excess(
+                log_policy, math.log(self.config.likeliest)
+            )
         return targets(rewards, value, value + of_events, keeps_trace, self.config.gamma, self.config.trace)
 
     def learn(self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None = None) -> float:
@@ -137,9 +139,7 @@ class Learner:
             return None
         return self.log_prior(melodies) if log_prior is None else log_prior
 
-    def _advantage(
-        self, network: NoteRNN, log_prior: Tensor | None, inputs: Tensor, skipped: int
-    ) -> Tensor:
+    def _advantage(self, network: NoteRNN, log_prior: Tensor | None, inputs: Tensor, skipped: int) -> Tensor:
         """A(s_t, a) of every class, float32 [B, T, V]."""
         logits: Tensor = network(inputs)[0][:, skipped:]
         return advantage(self.backup, logits, logits if log_prior is None else log_prior)

@@ -223,7 +223,9 @@ def tune_round(
         if count := round(config.smc_replayed * config.batch_size):
             parts.append(replay.steered.draw(count, melodies, generator))
     if count := round(config.repeated * config.batch_size):
-        source = replay.steered.draw(count, melodies, generator)[0] if replay.steered is not None else melodies
+        source = (
+            replay.steered.draw(count, melodies, generator)[0] if replay.steered is not None else melodies
+        )
         edited = with_a_passage_repeated(source[torch.arange(count) % len(source)], generator)
         parts.append((edited, judge(learner, book, edited)[1]))
     pool = Melodies.concatenate([part for part, _ in parts])

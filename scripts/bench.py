@@ -9,7 +9,6 @@ python scripts/bench.py all
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import resource
 import statistics

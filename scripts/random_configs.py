@@ -54,6 +54,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "smc_replay": st.integers(1, 8),
     "smc_replayed": within(0, 2),
     "repeated": within(0, 2),
+    "likeliest": st.just(1.0) | within(1e-30, 1),
+    "likeliest_cost": within(0, 100),
     "minibatch_size": st.integers(8, 64),
     "learning_rate": within(0, 1),
     "value_learning_rate": within(0, 1),

@@ -14,7 +14,15 @@ from rltuner.rules import load_rulebook
 from rltuner.tuner import judge, tune_round
 
 CONFIG = FinetuneConfig(
-    smc=8, smc_systems=16, smc_every=2, smc_replay=64, batch_size=16, minibatch_size=16, length=16, threads=1
+    smc=8,
+    smc_systems=16,
+    smc_every=2,
+    smc_replay=64,
+    repeated=2.0,
+    batch_size=16,
+    minibatch_size=16,
+    length=16,
+    threads=1,
 )
 
 
@@ -70,7 +78,7 @@ def test_steered_melodies_are_kept_and_learned_from() -> None:
     assert replay.steered is not None
     generator, sizes, learned = torch.Generator().manual_seed(0), [], []
     learn = learner.learn
-    learner.learn = lambda part, goals: (learned.append(len(part)), learn(part, goals))[1]  # type: ignore[method-assign]
+    learner.learn = lambda part, *rest: (learned.append(len(part)), learn(part, *rest))[1]  # type: ignore[method-assign]
     for update in range(5):
         tune_round(learner, replay, book, generator, update)
         sizes.append(len(replay.steered))
@@ -78,3 +86,18 @@ def test_steered_melodies_are_kept_and_learned_from() -> None:
     assert sum(learned[:5]) == 16 * (
         1 + 2 + 2
     )  # new, steered and repeated ones; nothing to replay in round 1
+
+
+def test_without_particles_a_policy_learns_from_its_own_melodies_with_a_passage_repeated() -> None:
+    config = dataclasses.replace(CONFIG, smc=0, repeated=0.5, replayed=0.0)
+    learner, replay = Learner(NoteRNN.load("note_rnn"), config), Replay(config.replay)
+    pools, goals = [], learner.goals
+    learner.goals = lambda pool, *rest: (pools.append(pool), goals(pool, *rest))[1]  # type: ignore[method-assign]
+    tune_round(learner, replay, load_rulebook("magenta"), torch.Generator().manual_seed(0), 0)
+    (pool,) = pools
+    new, edited = pool.events[: config.batch_size], pool.events[config.batch_size :]
+    assert len(edited) == config.batch_size / 2
+    for one, other in zip(edited, new, strict=False):
+        start = int((one != other).long().argmax())  # what comes before the repetition is the melody's own
+        assert torch.equal(one[:start], other[:start])
+    assert not torch.equal(edited, new[: len(edited)])

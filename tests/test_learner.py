@@ -119,7 +119,9 @@ def test_errors_beyond_the_huber_limit_count_linearly() -> None:
         melodies, _ = batch(learner)
         with torch.no_grad():
             inputs, skipped = inputs_of(melodies)
-            a = learner._advantage(learner.policy.network, learner._referred_to(melodies, None), inputs, skipped)
+            a = learner._advantage(
+                learner.policy.network, learner._referred_to(melodies, None), inputs, skipped
+            )
             score = learner.value(inputs, skipped) + a.gather(2, melodies.events[..., None])[..., 0]
         assert learner.learn(melodies, score + error) == pytest.approx(loss, rel=1e-4)
 
