@@ -113,7 +113,7 @@ class FinetuneConfig:
     algo: Algorithm = "psi"
     """Q, Psi or G learning."""
     preset: PresetName = "quick"
-    """Sets the defaults of all that follows: quick (a minute or two), best (some five minutes), paper.
+    """Sets the defaults of all that follows: quick (a minute or two), best (some ten minutes), paper.
     In Python, rltuner.preset() applies it."""
     note_rnn: str = "note_rnn"
     """The Note RNN to start from: a shipped name or a checkpoint folder."""
@@ -287,10 +287,17 @@ class EvaluateConfig:
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {},
     "best": {
-        "events": 2_500_000,
-        "gamma": 0.9,
-        "repeated": 0.5,
-        "likeliest": 1e-8,
+        "events": 900_000,  # besides those of the particles
+        "gamma": 0.91,
+        "trace": 0.7,
+        "batch_size": 128,
+        "replay": 0,
+        "replayed": 0.0,
+        "huber": 8.0,
+        "smc": 32,
+        "smc_c": 0.45,
+        "smc_replayed": 3.0,
+        "repeated": 0.25,
         "least_distinct": 0.97,
     },
     "paper": {
