@@ -87,12 +87,12 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     whole = finetune(tiny(note_rnn, tmp_path / "whole", algo=algo, epsilon=0.3, **particles))
     learn, steps = Learner.learn, 0
 
-    def interrupted_once(learner: Learner, melodies: Melodies, goals: torch.Tensor) -> float:
+    def interrupted_once(learner: Learner, *batch: torch.Tensor) -> float:
         nonlocal steps
         steps += 1
         if steps == 22:
             os.kill(os.getpid(), signal.SIGINT)
-        return learn(learner, melodies, goals)
+        return learn(learner, *batch)
 
     monkeypatch.setattr(Learner, "learn", interrupted_once)
     part = tmp_path / "part"
