@@ -21,7 +21,7 @@ from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.instruments import program_of
 from rltuner.key import Key
-from rltuner.manifest import manifest
+from rltuner.manifest import LOWEST_SHIFT, MANIFEST, manifest
 from rltuner.melody import NO_EVENT, Melodies, Vocabulary
 from rltuner.output_folder import filled_folder
 from rltuner.policy import Policy, load, note_rnn_of
@@ -64,7 +64,7 @@ def generate(config: GenerateConfig) -> list[Path]:
         primer = moved.events.shape[1] - melodies.events.shape[1]
         names = write(moved, primer, folder, config, program, sounding)
         content = manifest(config, melodies, key, sounding, shift, program, book, names)
-        (folder / "manifest.json").write_bytes(content)
+        (folder / MANIFEST).write_bytes(content)
     kinds = [kind for kind in ("audio", "png", "musicxml") if kind in names[0]]
     also = f" ({', '.join(kinds)} of each)" if kinds else ""
     digest = json.loads(content)["model_sha256"][:16]
@@ -138,7 +138,7 @@ def shift_to(wanted: Key, own: Key, source: str) -> int:
             f"key {wanted}: {source} composes in {own}, and --key moves the tonic, not the mode; tune a policy for it, "
             f"with a rule book whose key is {str(wanted)!r}"
         )
-    return (wanted.tonic - own.tonic + 5) % 12 - 5
+    return (wanted.tonic - own.tonic - LOWEST_SHIFT) % 12 + LOWEST_SHIFT
 
 
 def as_written(melodies: Melodies, shift: int, keep_primer: bool) -> Melodies:
