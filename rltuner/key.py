@@ -106,7 +106,7 @@ class Key:
 
     @property
     def signature(self) -> str:
-        """The key signature as MIDI names it: "G", "F#", and "Em" for a minor key. Other modes have that of a major key."""
+        """The key signature as MIDI names it: "G", and "Em" for a minor key. Other modes have that of a major key."""
         is_minor = 3 in self.degrees and 4 not in self.degrees and (self.tonic - 7 * self.sharps) % 12 == 9
         alteration, letter = divmod(self.sharps + (4 if is_minor else 1), 7)
         return _FIFTHS[letter] + "#" * alteration + "b" * -alteration + "m" * is_minor

@@ -22,6 +22,7 @@ from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.policy import Policy, load
 from rltuner.songs import read_song
 from rltuner.storage import CONFIG, shipped_checkpoints
+from rltuner.stored_config import go_on_command
 
 HUMAN = "human"
 
@@ -45,7 +46,7 @@ class Source:
     transposed: int = 0
     """Semitones that all melodies were moved by: keys in which they are judged move with them."""
     octaves: Tensor | None = None
-    """int64 [B]: semitones, whole octaves, that each melody was moved by besides to fit the vocabulary. None: none was."""
+    """int64 [B]: semitones, whole octaves, that each melody was moved by to fit the vocabulary. None: none was."""
 
 
 def read_source(
@@ -76,9 +77,9 @@ def read_source(
     if source not in shipped_checkpoints() and os.path.isdir(path):
         holds_checkpoint = (path / CONFIG).is_file() or (path / "policy" / CONFIG).is_file()
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi") and p.is_file())
-        if files and not holds_checkpoint:
+        if files and not holds_checkpoint and not go_on_command(path):
             return from_files(source, files, meter)
-        if not holds_checkpoint:
+        if not holds_checkpoint and not go_on_command(path):
             raise InputError(
                 f"{source}: no checkpoint (no {CONFIG}) and no MIDI file in this folder; name files of other formats one "
                 "by one"
@@ -103,7 +104,7 @@ def _human(length: int, meter: Meter | None) -> Source:
 def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> Source:
     """The melodies of files as one batch, each as long as it is.
 
-    What `rltuner generate --key` moved is moved back, by its manifest. Else what leaves the vocabulary is moved by octaves.
+    What `rltuner generate --key` moved is moved back, by its manifest; what leaves the vocabulary, by octaves.
 
     Raises InputError where none can be used, or where they are in different metres and none is given.
     """
