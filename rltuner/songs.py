@@ -56,23 +56,33 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
     Raises InputError, naming the file, where it is missing, broken, in several voices, silent, of an unknown format, or
     wider than the vocabulary.
     """
-    from rltuner.parse import SECONDS, warm_up
-
     file = Path(path)
     kind = FORMATS.get(file.suffix.lower())
     if kind is None:
         raise InputError(f"{file}: not one of {', '.join(FORMATS)}")
-    if not file.is_file():
-        raise InputError(f"{file}: no such file")
-    if kind != "midi":
-        warm_up(kind)
-    try:
-        song = within(SECONDS, lambda: _from_midi(file) if kind == "midi" else _from_score(file, kind))
-    except OutOfTimeError:
-        raise InputError(f"{file}: it takes longer than {SECONDS:g} s to read") from None
+    song = _read(file, kind)
     melody, moved = _fitted(file, song.melody, vocabulary if vocabulary is not None else Vocabulary())
     remark = f"moved by {moved // 12:+d} octave{'s' if abs(moved) > 12 else ''} to fit the vocabulary"
     return replace(song, melody=melody, remarks=(*song.remarks, *([remark] if moved else [])), moved=moved)
+
+
+def read_as_written(path: str | os.PathLike[str]) -> Song:
+    """The melody in a file as `read_song` reads it, at any MIDI pitch; a name of no known ending is taken for MIDI."""
+    file = Path(path)
+    return _read(file, FORMATS.get(file.suffix.lower(), "midi"))
+
+
+def _read(file: Path, kind: str) -> Song:
+    from rltuner.parse import SECONDS, warm_up
+
+    if not file.is_file():
+        raise InputError(f"{file}: {'not a' if file.exists() else 'no such'} file")
+    if kind != "midi":
+        warm_up(kind)
+    try:
+        return within(SECONDS, lambda: _from_midi(file) if kind == "midi" else _from_score(file, kind))
+    except OutOfTimeError:
+        raise InputError(f"{file}: it takes longer than {SECONDS:g} s to read") from None
 
 
 def _from_midi(file: Path) -> Song:
