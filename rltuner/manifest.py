@@ -95,6 +95,8 @@ def manifest(
 
 def moved_by(folder: Path) -> int:
     """Semitones that the files in a folder were moved by when they were generated; 0 without a manifest of ours."""
+    if not (folder / MANIFEST).is_file():  # a pipe would be waited for
+        return 0
     try:
         with (folder / MANIFEST).open("rb") as file:
             start = file.read(LARGEST_HEAD).decode(errors="replace")
