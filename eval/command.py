@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -69,6 +71,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
             say(
                 f"{source.name}: in {source.melodies.meter}; the {book.name} book counts their bars in {book.meter}"
             )
+        _hint_at_key(source, Key.parse(config.key))
         judgements.append(judge(source, standards))
         seconds = time.monotonic() - started
         say(f"{source.name}: {len(source.melodies):,} melodies judged in {seconds:.1f} s")
@@ -113,6 +116,20 @@ def _read(config: EvaluateConfig) -> list[Source]:
             source, number = dataclasses.replace(source, name=f"{name} ({number})"), number + 1
         found.append(source)
     return found
+
+
+def _hint_at_key(source: Source, key: Key) -> None:
+    """A line where key signatures in the files are not the one of the key in which they are judged."""
+    others: Counter[str] = Counter()
+    for name in source.signatures:
+        with contextlib.suppress(InputError):  # such as highland pipes
+            others[name] += Key.parse(name).sharps != key.sharps
+    own, count = max(others.items(), key=lambda item: item[1], default=("", 0))
+    if count:
+        say(
+            f"{source.name}: the key signature of {count:,} of {len(source.melodies):,} files is that of {own}, and they "
+            f'are judged in {key}; in their own: --key "{own}"'
+        )
 
 
 def _human(sources: list[Source], config: EvaluateConfig) -> Source | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from rltuner.eval.counts import (
 )
 from rltuner.eval.diversity import distinct, distinct_ngrams, mean_edit_distance, nearest_similarity
 from rltuner.eval.likeness import SAMPLE, classifier_accuracy, cut, feature_overlaps
-from rltuner.eval.paper import row_counts, sounding_counts
+from rltuner.eval.paper import row_counts, sounding_counts, start_counts
 from rltuner.eval.rewards import held_out_counts, held_out_rules, reward_counts
 from rltuner.eval.rows import SOUNDING
 from rltuner.eval.texture import FEATURES
@@ -87,7 +87,13 @@ class Judgement:
 def judge(source: Source, standards: Standards) -> Judgement:
     """Every figure that applies to the source."""
     melodies = source.melodies
+    key = Key.parse(standards.key)
+    if source.transposed:
+        key = key.moved(source.transposed)
+        standards = replace(standards, key=str(key))
     counts = _counts(melodies, standards)
+    if source.octaves is not None:
+        counts["compositions_starting_with_tonic"] = start_counts(melodies, key.tonic_pitch + source.octaves)
     if source.policy is not None:
         counts |= _fidelity(source.policy, melodies, counts, standards)
     elif melodies.vocabulary == (note_rnn := NoteRNN.load("note_rnn")).vocabulary:

@@ -71,13 +71,18 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
 th, td { padding: .15rem .7rem; text-align: right; white-space: nowrap }
 th[scope=row], .section { text-align: left } th[scope=row] { font-weight: normal } .sub { padding-left: 1.8rem }
-thead th { position: sticky; top: 0; background: Canvas; border-bottom: 1px solid }
+thead th { border-bottom: 1px solid }
 .section { padding-top: 1rem; border-bottom: 1px solid var(--line) } tbody tr:hover { background: var(--soft) }
 .best { font-weight: bold } .note { font-size: .85rem; margin: .3rem 0 }
-.wide { overflow-x: auto; max-height: 90vh } figure { margin: 1.5rem 0 }
+.wide { overflow-x: auto } figure { margin: 1.5rem 0 }
 figure svg, figure img { display: block; max-width: 100%; height: auto }
 figure svg text { fill: currentColor }
 figcaption { font-size: .85rem; max-width: 48rem }
+@media print {
+  :root { color-scheme: light } body { max-width: none; margin: 0; font-size: 11pt } .wide { overflow: visible }
+  table { font-size: .7rem } th, td { padding: .1rem .3rem; white-space: normal }
+  tr, figure { break-inside: avoid } h2, .section { break-after: avoid }
+}
 </style></head><body>
 BODY
 </body></html>

@@ -85,7 +85,7 @@ def _row_counts(melodies: Melodies, key: Key) -> dict[str, Counts]:
     rows = {name: share_of(chosen, valid) for name, chosen in _chosen_steps(melodies, key).items()}
     outcomes = leap_outcomes(melodies)
     rows["leaps_resolved"] = share_of(outcomes == RESOLVED, outcomes != 0)
-    rows["compositions_starting_with_tonic"] = share_of(_starts_with_tonic(melodies, key), any_melody)
+    rows["compositions_starting_with_tonic"] = start_counts(melodies, key.tonic_pitch)
     rows["compositions_with_unique_max_note"] = share_of(has_unique_highest(melodies), any_melody)
     rows["compositions_with_unique_min_note"] = share_of(has_unique_lowest(melodies), any_melody)
     for lag in (1, 2, 3):
@@ -103,10 +103,12 @@ def _chosen_steps(melodies: Melodies, key: Key) -> dict[str, Tensor]:
     }
 
 
-def _starts_with_tonic(melodies: Melodies, key: Key) -> Tensor:
+def start_counts(melodies: Melodies, tonic: int | Tensor) -> Counts:
+    """Share of melodies whose first event is the onset of the tonic: a MIDI pitch, or one for each melody [B]."""
+    any_melody = torch.ones(len(melodies), dtype=torch.bool)
     if not melodies.events.shape[1]:
-        return torch.zeros(len(melodies), dtype=torch.bool)
-    return melodies.pitch[:, 0] == key.tonic_pitch
+        return share_of(~any_melody, any_melody)
+    return share_of(melodies.pitch[:, 0] == tonic, any_melody)
 
 
 def notes_excessively_repeated(melodies: Melodies) -> float:
@@ -142,7 +144,7 @@ def mean_autocorrelation(melodies: Melodies, lag: int) -> float:
 
 def compositions_starting_with_tonic(melodies: Melodies, *, key: str = "C major") -> float:
     """Share of melodies whose first event is the onset of the tonic (one pitch: MIDI 60 in C)."""
-    return _share_of_melodies(_starts_with_tonic(melodies, Key.parse(key)))
+    return start_counts(melodies, Key.parse(key).tonic_pitch).value
 
 
 def leaps_resolved(melodies: Melodies) -> float:

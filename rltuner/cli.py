@@ -6,9 +6,11 @@ A mistake of the user's (`InputError`) is one line on standard error and exit co
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -19,6 +21,7 @@ from rltuner import cli_rules, cli_study
 from rltuner import config as configs
 from rltuner.errors import InputError
 from rltuner.interrupts import importing
+from rltuner.options import REGISTRY, SETTINGS
 from rltuner.stored_config import finetune_defaults, pretrain_defaults
 
 
@@ -31,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Threads that wait for each other sleep instead of spinning: where another program wants the same cores, spinning
     # makes tuning twenty times slower. OpenMP reads this when torch is imported, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if words[:1] == ["--version"]:
+        from rltuner import __version__
+
+        print(f"rltuner {__version__}")
+        return
     try:
         _parse(words)()
     except InputError as error:
@@ -70,12 +78,19 @@ def _parse(words: list[str]) -> Command:
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
+            if words and not words[0].startswith("-") and words[0] not in _commands([]):
+                raise InputError(_unknown(words[0]))
             if words[:1] == ["rules"]:
                 return _parse_below("rules", cli_rules.COMMANDS, rules.__doc__, words[1:])
             if words[:1] == ["study"]:
                 return _parse_below("study", cli_study.COMMANDS, study.__doc__, words[1:])
             command: Command = tyro.extras.subcommand_cli_from_dict(
-                _commands(words), prog="rltuner", description=_DESCRIPTION, args=words, config=_SETTINGS
+                _commands(words),
+                prog="rltuner",
+                description=_DESCRIPTION,
+                args=words,
+                config=SETTINGS,
+                registry=REGISTRY,
             )
     except SystemExit as stop:
         if stop.code in (0, None):
@@ -87,6 +102,12 @@ def _parse(words: list[str]) -> Command:
             cause = cause.__context__
         raise InputError(_sentence(box.getvalue(), words)) from None
     return command
+
+
+def _unknown(command: str) -> str:
+    near = difflib.get_close_matches(command, _commands([]), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(_commands([]))}"
+    return f"no command is called {command[:40]!r}; {hint}; see: rltuner --help"
 
 
 def _is_of_memory(error: Exception) -> bool:
@@ -107,6 +128,9 @@ def _sentence(box: str, words: list[str]) -> str:
             paragraphs.append([])
     filled = [paragraph for paragraph in paragraphs if paragraph] or [["the options cannot be parsed"]]
     sentence = " ".join(filled[0]).rstrip(".")
+    if missing := re.fullmatch(r"Missing from rltuner ([\w ]+): (\S+) (.+?)\.? \(required\)", sentence):
+        name, argument, meaning = missing.groups()
+        sentence = f"{name} needs {argument}: {meaning[0].lower()}{meaning[1:]}"
     if len(filled) > 1 and filled[1][0] == "Perhaps you meant:":
         sentence += f"; did you mean {filled[1][1].split()[0]}?"
     command = words[0] if words and words[0] in _commands([]) else ""
@@ -120,12 +144,20 @@ def _parse_below(
     name: str, commands: dict[str, Callable[..., Command]], description: str | None, words: list[str]
 ) -> Command:
     command: Command = tyro.extras.subcommand_cli_from_dict(
-        commands, prog=f"rltuner {name}", description=description, args=words, config=_SETTINGS
+        commands,
+        prog=f"rltuner {name}",
+        description=description,
+        args=words,
+        config=SETTINGS,
+        registry=REGISTRY,
     )
     return command
 
 
-_DESCRIPTION = "Tune melody RNNs so that they obey music theory and still sound like their data."
+_DESCRIPTION = (
+    "Tune melody RNNs so that they obey music theory and still sound like their data. Each command has a --help of its "
+    "own, such as: rltuner generate --help. The version: rltuner --version."
+)
 Command = Callable[[], object]
 # A disk that is full or broken, a limit on files, a folder without permission: nothing that we could mend.
 _OF_THE_MACHINE = (
@@ -140,7 +172,6 @@ _TAKE_MEMORY = {
     "evaluate": "--count or --length",
     "pretrain": "--batch-size, --window or --hidden-sizes",
 }
-_SETTINGS = (tyro.conf.OmitArgPrefixes,)
 
 
 def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
@@ -149,7 +180,13 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
     whole = pretrain_defaults(words[1:]) if words[:1] == ["pretrain"] else configs.PretrainConfig()
 
     def finetune(config: configs.FinetuneConfig = default) -> Command:
-        """Tune a Note RNN by Q, Psi or G learning."""
+        """Tune a Note RNN by Q, Psi or G learning.
+
+        Example: rltuner finetune --algo psi --rules my_rules.py --out runs/mine
+
+        Most runs need no more than --algo, --preset, --rules, --note-rnn, --out, --events, --length, --c, --seed and
+        --resume; the preset sets the others.
+        """
 
         def run() -> object:
             with importing():
@@ -159,7 +196,10 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
         return run
 
     def pretrain(config: configs.PretrainConfig = whole) -> Command:
-        """Train a Note RNN on real tunes."""
+        """Train a Note RNN on real tunes.
+
+        Example: rltuner pretrain --corpus my_tunes --out my_note_rnn
+        """
 
         def run() -> object:
             with importing():
@@ -180,7 +220,10 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
 
 
 def generate(config: configs.GenerateConfig) -> Command:
-    """Write melodies of a checkpoint as MIDI, audio, piano rolls and MusicXML."""
+    """Write melodies of a checkpoint as MIDI, audio, piano rolls and MusicXML.
+
+    Example: rltuner generate psi --count 24 --key "G major" --png --out samples
+    """
 
     def run() -> object:
         with importing():
@@ -191,7 +234,10 @@ def generate(config: configs.GenerateConfig) -> Command:
 
 
 def evaluate(config: configs.EvaluateConfig) -> Command:
-    """Judge checkpoints, MIDI files and human tunes side by side."""
+    """Judge checkpoints, MIDI files and human tunes side by side.
+
+    Example: rltuner evaluate note_rnn psi human --rules magenta --report out
+    """
 
     def run() -> object:
         with importing():
@@ -213,6 +259,8 @@ def study() -> Command:
 
 def info(source: Annotated[str, tyro.conf.Positional]) -> Command:
     """Print a checkpoint's card, shapes and hashes.
+
+    Example: rltuner info psi
 
     Args:
         source: A shipped name, a checkpoint folder or a run folder.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rltuner.policy import Policy
 
 PRIMERS = ("none", "random_note", "human")
+MANY_BARS = 8  # of a primer; longer ones are told about
 BATCH = 4096  # melodies composed at a time: large enough to be fast, small enough for any memory
 
 
@@ -107,29 +108,56 @@ def primer_contexts(
         raise InputError(
             f"primer {name!r}: neither none, random_note or human, nor a MIDI, ABC or MusicXML file that exists"
         )
-    return read_primer(name, policy.vocabulary).expand(count, -1)
+    return read_primer(name, policy).expand(count, -1)
 
 
-def read_primer(file: str, vocabulary: Vocabulary) -> Tensor:
-    """The events of the one melody in a file, int64 [1, P]. ABC and MusicXML are read in whole bars, their pickup and
-    repeats as in `songs`; MIDI ends with its last note.
+def read_primer(file: str, policy: Policy, shift: int = 0, key: str = "") -> Tensor:
+    """The events of the one melody in a file, in the policy's key, int64 [1, P]. ABC and MusicXML are read in whole
+    bars, their pickup and repeats as in `songs`; MIDI ends with its last note. What is not heard as it is written, a
+    metre or notes beside the grid, is said on standard error.
 
-    Raises InputError, naming the file, where it is broken, polyphonic, silent, or out of the vocabulary's range.
+    Args:
+      file: MIDI, ABC or MusicXML; a name that ends otherwise is taken for MIDI.
+      policy: what hears it.
+      shift: semitones by which the file is higher than what is heard.
+      key: of the file, for what is said where it does not fit.
+
+    Raises InputError, naming the file, where it is broken, polyphonic, silent, or out of the policy's range.
     """
-    from rltuner.songs import ANY_PITCH, FORMATS, read_song
+    from rltuner.songs import read_as_written
 
-    if FORMATS.get(os.path.splitext(file)[1].lower(), "midi") == "midi":
-        return Melodies.from_midi(file, vocabulary).events
-    song = read_song(file, ANY_PITCH)
-    for remark in song.remarks:
-        say(f"{file}: {remark}")
-    melody = song.melody
-    for pitch in melody.pitch[melody.is_onset].tolist():
-        try:
-            vocabulary.class_of(pitch)
-        except InputError as error:
-            raise InputError(f"{file}: {error}") from None
-    return melody.events - vocabulary.min_pitch * melody.is_onset
+    song = read_as_written(file)
+    melody, own = song.melody, policy.vocabulary
+    pitches = melody.pitch[melody.is_onset]
+    low, high = own.min_pitch + shift, own.max_pitch - 1 + shift
+    outside = pitches[(pitches < low) | (pitches > high)].tolist()
+    if outside:
+        why = (
+            f", which is {own.min_pitch} to {own.max_pitch - 1} moved by {shift:+d} for {key}"
+            if shift
+            else ""
+        )
+        raise InputError(
+            f"{file}: MIDI pitch {outside[0]} is outside the vocabulary ({low} to {high}{why}); transpose the melody by "
+            "octaves"
+        )
+    remarks = [*song.remarks]
+    if song.rounded:
+        remarks.append(
+            f"{song.rounded} of its {len(pitches)} notes lie beside the grid and begin on its sixteenths"
+        )
+    if melody.meter != policy.meter:
+        remarks.append(
+            f"it is in {melody.meter}; it is heard, and kept, in bars of {policy.meter}, the policy's"
+        )
+    bars = -(-melody.events.shape[1] // policy.meter.steps_per_bar)
+    if bars > MANY_BARS:
+        remarks.append(
+            f"all of its {bars} bars are heard, and kept with --keep-primer; give fewer if that is too long"
+        )
+    if remarks:
+        say(f"{file}: {'; '.join(remarks)}")
+    return melody.events - low * melody.is_onset
 
 
 @torch.inference_mode()

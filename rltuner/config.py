@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that `rltuner --help` answers at once. Values
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -254,7 +255,7 @@ class EvaluateConfig:
     bound: bool = False
     """With --rules: J of each checkpoint, and how far it lies below a lower estimate of the optimum (takes minutes)."""
     primer: str = "random_note"
-    """What checkpoints hear first: none, random_note, human, or a MIDI file."""
+    """What checkpoints hear first: none, random_note, human, or a MIDI, ABC or MusicXML file of one melody."""
     temperature: float = 1.0
     """Of the checkpoints' sampling; they are judged at it, but for --bound, whose J is that of temperature 1."""
     paper: bool = False
@@ -328,8 +329,15 @@ Q_GAMMA = 0.76
 def preset(name: PresetName, **fields: object) -> FinetuneConfig:
     """The preset's configuration of finetune, with some fields changed.
 
-    Raises InputError for an unknown preset or a value out of range.
+    Raises InputError for an unknown preset or field, or a value out of range.
     """
+    known = [field.name for field in dataclasses.fields(FinetuneConfig)]
+    for field in fields:
+        if field not in known:
+            near = difflib.get_close_matches(field, known, n=1)
+            raise InputError(
+                f"preset: unknown field {field!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
+            )
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
     is_q = fields.get("algo") == "q" and name != "paper"

@@ -21,7 +21,7 @@ from rltuner.devices import usable_device
 from rltuner.errors import InputError
 from rltuner.instruments import program_of
 from rltuner.key import Key
-from rltuner.manifest import manifest
+from rltuner.manifest import LOWEST_SHIFT, MANIFEST, manifest
 from rltuner.melody import NO_EVENT, Melodies, Vocabulary
 from rltuner.output_folder import filled_folder
 from rltuner.policy import Policy, load, note_rnn_of
@@ -53,8 +53,9 @@ def generate(config: GenerateConfig) -> list[Path]:
         shift = shift_to(sounding, key, config.source)
         book = load_rulebook(config.rules) if config.rules is not None else None
         generator = torch.Generator().manual_seed(config.seed)
-        contexts = _contexts(policy, config, shift, generator)
+        contexts = _contexts(policy, config, shift, sounding, generator)
         length = length_of(config, policy)
+        _warn_of_length(length, policy, config.source)
         if config.audio:  # before hours of composing
             bar = policy.meter.steps_per_bar
             kept = -(-contexts.shape[1] // bar) * bar if config.keep_primer else 0
@@ -64,7 +65,7 @@ def generate(config: GenerateConfig) -> list[Path]:
         primer = moved.events.shape[1] - melodies.events.shape[1]
         names = write(moved, primer, folder, config, program, sounding)
         content = manifest(config, melodies, key, sounding, shift, program, book, names)
-        (folder / "manifest.json").write_bytes(content)
+        (folder / MANIFEST).write_bytes(content)
     kinds = [kind for kind in ("audio", "png", "musicxml") if kind in names[0]]
     also = f" ({', '.join(kinds)} of each)" if kinds else ""
     digest = json.loads(content)["model_sha256"][:16]
@@ -111,11 +112,24 @@ def composed(
     return Melodies.concatenate(parts)
 
 
-def _contexts(policy: Policy, config: GenerateConfig, shift: int, generator: torch.Generator) -> Tensor:
+def _warn_of_length(length: int, policy: Policy, source: str) -> None:
+    """A line where melodies get longer than those that the policy was tuned on: no rule was ever paid beyond."""
+    record = policy.card.get("finetune")
+    tuned = record.get("length") if isinstance(record, dict) else None
+    if type(tuned) is int and 0 < tuned < length:
+        say(
+            f"{source}: tuned on melodies of {tuned} events; of {length} events the later ones obey its rules less. "
+            f"For longer melodies: rltuner finetune --length {length}"
+        )
+
+
+def _contexts(
+    policy: Policy, config: GenerateConfig, shift: int, sounding: Key, generator: torch.Generator
+) -> Tensor:
     """What is heard before each melody. A file's melody is in the key of the output: it is moved to the policy's."""
     if config.primer in PRIMERS or not Path(config.primer).exists():
         return primer_contexts(policy, config.primer, config.count, generator)
-    return read_primer(config.primer, _moved(policy.vocabulary, shift)).expand(config.count, -1)
+    return read_primer(config.primer, policy, shift, str(sounding)).expand(config.count, -1)
 
 
 def best_of(candidates: Melodies, book: RuleBook, k: int) -> Melodies:
@@ -138,7 +152,7 @@ def shift_to(wanted: Key, own: Key, source: str) -> int:
             f"key {wanted}: {source} composes in {own}, and --key moves the tonic, not the mode; tune a policy for it, "
             f"with a rule book whose key is {str(wanted)!r}"
         )
-    return (wanted.tonic - own.tonic + 5) % 12 - 5
+    return (wanted.tonic - own.tonic - LOWEST_SHIFT) % 12 + LOWEST_SHIFT
 
 
 def as_written(melodies: Melodies, shift: int, keep_primer: bool) -> Melodies:

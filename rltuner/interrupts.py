@@ -87,7 +87,9 @@ def saying_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         from rltuner.console import say
+        from rltuner.stored_config import go_on_command
 
         if folder.is_dir():
-            say(f"go on with: rltuner {command} --resume {shlex.quote(str(folder))}")
+            known = go_on_command(folder)
+            say(f"go on with: {known or f'rltuner {command} --resume {shlex.quote(str(folder))}'}")
         raise

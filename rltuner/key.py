@@ -45,6 +45,7 @@ _BRIGHTNESS = {
 }
 _FIFTHS = "FCGDAEB"
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 LOWEST_TONIC = 55  # the tonic's MIDI pitch lies in 55 to 66, so that C is middle C
 
 
@@ -102,6 +103,18 @@ class Key:
         fifths = _FIFTHS.index(word[0]) - 1 + 7 * (word.count("#") - word[1:].count("b") - word.count("-"))
         sharps = fifths + list(_BRIGHTNESS.values())[modes.index(nearest)]
         return sharps if abs(sharps) <= 7 else sharps - (12 if sharps > 0 else -12)
+
+    @property
+    def signature(self) -> str:
+        """The key signature as MIDI names it: "G", and "Em" for a minor key. Other modes have that of a major key."""
+        is_minor = 3 in self.degrees and 4 not in self.degrees and (self.tonic - 7 * self.sharps) % 12 == 9
+        alteration, letter = divmod(self.sharps + (4 if is_minor else 1), 7)
+        return _FIFTHS[letter] + "#" * alteration + "b" * -alteration + "m" * is_minor
+
+    def moved(self, semitones: int) -> Key:
+        """The same scale on a tonic so much higher."""
+        tonic = (self.tonic + semitones) % 12
+        return Key(tonic, self.degrees, f"{_TONICS[tonic]} {self.name.split(maxsplit=1)[1]}")
 
     def __str__(self) -> str:
         return self.name

@@ -23,6 +23,11 @@ from rltuner.melody import Melodies
 from rltuner.rules.book import RuleBook
 from rltuner.storage import CONFIG, find_checkpoint
 
+MANIFEST = "manifest.json"
+LARGEST_HEAD = 1_000_000  # bytes; what stands before the melodies has some thousand
+LOWEST_SHIFT = -5  # semitones; --key moves by the smallest interval
+_MELODIES = ',\n "melodies": ['
+
 
 def manifest(
     config: GenerateConfig,
@@ -85,7 +90,21 @@ def manifest(
     ]
     lines = ",\n".join("  " + json.dumps(entry, ensure_ascii=False) for entry in entries)
     top = json.dumps(head, indent=1, ensure_ascii=False)[:-2]
-    return f'{top},\n "melodies": [\n{lines}\n ]\n}}\n'.encode()
+    return f"{top}{_MELODIES}\n{lines}\n ]\n}}\n".encode()
+
+
+def moved_by(folder: Path) -> int:
+    """Semitones that the files in a folder were moved by when they were generated; 0 without a manifest of ours."""
+    if not (folder / MANIFEST).is_file():  # a pipe would be waited for
+        return 0
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            start = file.read(LARGEST_HEAD).decode(errors="replace")
+        head = json.loads(start.partition(_MELODIES)[0] + "}")
+    except (OSError, ValueError, RecursionError):
+        return 0
+    shift = head.get("moved_by") if isinstance(head, dict) and "rltuner" in head else None
+    return shift if type(shift) is int and LOWEST_SHIFT <= shift < LOWEST_SHIFT + 12 else 0
 
 
 def command(config: GenerateConfig) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rltuner.errors import InputError
 from rltuner.file_checks import check_midi
+from rltuner.key import Key
 from rltuner.melody import MAX_TICK, STEPS_PER_QUARTER, Meter
 
 Note = tuple[int, int, int]
@@ -21,11 +23,17 @@ Note = tuple[int, int, int]
 TICKS_PER_STEP = 120
 VELOCITY = 100
 MIN_QPM, MAX_QPM = 4.0, 1000.0  # microseconds per quarter have 24 bits in MIDI: 3.6 qpm is the least
+ON_GRID = 0.1  # steps; players of files are no more exact
 MAX_NUMERATOR = 255  # of a time signature: MIDI stores it in one byte
 
 
 def write_midi(
-    notes: list[Note], path: str | os.PathLike[str], qpm: float, meter: Meter, program: int = 0
+    notes: list[Note],
+    path: str | os.PathLike[str],
+    qpm: float,
+    meter: Meter,
+    program: int = 0,
+    key: Key | None = None,
 ) -> None:
     """Writes notes as one instrument track with a tempo and a time signature.
 
@@ -35,6 +43,7 @@ def write_midi(
       qpm: quarter notes a minute, in [4, 1000].
       meter: written as the time signature.
       program: General MIDI instrument, 0 (piano) to 127.
+      key: its signature is written where it is given.
 
     Raises InputError where the tempo or the metre is out of range or the file cannot be written.
     """
@@ -53,6 +62,8 @@ def write_midi(
     track.append(mido.MetaMessage("track_name", name="melody"))
     track.append(mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(qpm)))
     track.append(mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator))
+    if key is not None:
+        track.append(mido.MetaMessage("key_signature", key=key.signature))
     track.append(mido.Message("program_change", program=program))
     now = 0
     for step, begins, pitch in changes:
@@ -67,8 +78,28 @@ def write_midi(
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
+@dataclass(frozen=True)
+class MidiMelody:
+    """A monophonic MIDI file on the grid."""
+
+    notes: list[Note]
+    """In order; they do not overlap."""
+    meter: Meter
+    """The first one; 4/4 where none is given."""
+    key: str
+    """Of the first key signature; "" without one, and for C major, which many programs write by default."""
+    rounded: int
+    """Notes whose onset lay more than `ON_GRID` from the grid."""
+
+
 def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
-    """Reads a monophonic MIDI file: its notes in order and its (first) metre, 4/4 where none is given.
+    """The notes and the metre of `read_midi_melody`."""
+    melody = read_midi_melody(path)
+    return melody.notes, melody.meter
+
+
+def read_midi_melody(path: str | os.PathLike[str]) -> MidiMelody:
+    """Reads a monophonic MIDI file.
 
     Onsets and ends are rounded to the nearest step, a note to at least one step; a note that runs into the next
     onset by less than a step is cut there.
@@ -83,6 +114,7 @@ def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
         raise InputError(f"{path}: {len(tracks)} tracks have notes; keep only the melody's track")
     ticks_per_step = midi.resolution / STEPS_PER_QUARTER
     notes: list[Note] = []
+    rounded = 0
     last_end = 0.0  # of the last note, in steps, before rounding
     for note in sorted(tracks[0].notes, key=lambda n: (n.start, n.pitch)):
         begins, ends = (midi.time_to_tick(time) / ticks_per_step for time in (note.start, note.end))
@@ -97,14 +129,27 @@ def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
         if notes:
             notes[-1] = (*notes[-1][:2], min(notes[-1][2], start))
         notes.append((note.pitch, start, end))
+        rounded += abs(begins - start) > ON_GRID
         last_end = ends
     signature = next(iter(midi.time_signature_changes), None)
-    if signature is None:
-        return notes, Meter()
     try:
-        return notes, Meter.from_time_signature(signature.numerator, signature.denominator)
+        meter = (
+            Meter()
+            if signature is None
+            else Meter.from_time_signature(signature.numerator, signature.denominator)
+        )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    return MidiMelody(notes, meter, _key_of(midi), rounded)
+
+
+def _key_of(midi: Any) -> str:
+    import pretty_midi
+
+    signature = next(iter(midi.key_signature_changes), None)
+    if signature is None or not signature.key_number:
+        return ""
+    return str(pretty_midi.key_number_to_key_name(signature.key_number)).lower().capitalize()
 
 
 def parse_midi(path: str | os.PathLike[str]) -> Any:

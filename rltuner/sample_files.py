@@ -30,7 +30,8 @@ def write(
     names = [{"file": f"{stem}.mid"} for stem in stems]
     with progress_bar("writing", len(stems)) as advance:
         for index, stem in enumerate(stems):
-            write_midi(melodies.notes(index), folder / f"{stem}.mid", config.qpm, melodies.meter, program)
+            notes = melodies.notes(index)
+            write_midi(notes, folder / f"{stem}.mid", config.qpm, melodies.meter, program, key)
             advance(1, None)
     if config.audio:
         _add(names, "audio", stems, config.audio_format)

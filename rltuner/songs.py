@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import torch
 
+from rltuner.bars import REST, Bar
 from rltuner.errors import InputError
-from rltuner.melody import Melodies, Vocabulary
+from rltuner.melody import Melodies, Vocabulary, events_of_notes
+from rltuner.midi import read_midi_melody
 from rltuner.time_limit import OutOfTimeError, within
 
 FORMATS = {
@@ -35,6 +39,12 @@ class Song:
     """As the file names it, "" where it names none; not always one that `Key.parse` knows."""
     remarks: tuple[str, ...]
     """What a person should know of how it was read; one sentence each."""
+    signature: str = ""
+    """The key that its signature means, "" where there is none; of MIDI, where C major says nothing, "" for that too."""
+    moved: int = 0
+    """Semitones it was moved by, whole octaves, to fit the vocabulary."""
+    rounded: int = 0
+    """Onsets that lay beside the grid of sixteenths."""
 
 
 def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None) -> Song:
@@ -46,31 +56,42 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
     Raises InputError, naming the file, where it is missing, broken, in several voices, silent, of an unknown format, or
     wider than the vocabulary.
     """
-    from rltuner.parse import SECONDS, warm_up
-
     file = Path(path)
     kind = FORMATS.get(file.suffix.lower())
     if kind is None:
         raise InputError(f"{file}: not one of {', '.join(FORMATS)}")
+    song = _read(file, kind)
+    melody, moved = _fitted(file, song.melody, vocabulary if vocabulary is not None else Vocabulary())
+    remark = f"moved by {moved // 12:+d} octave{'s' if abs(moved) > 12 else ''} to fit the vocabulary"
+    return replace(song, melody=melody, remarks=(*song.remarks, *([remark] if moved else [])), moved=moved)
+
+
+def read_as_written(path: str | os.PathLike[str]) -> Song:
+    """The melody in a file as `read_song` reads it, at any MIDI pitch; a name of no known ending is taken for MIDI."""
+    file = Path(path)
+    return _read(file, FORMATS.get(file.suffix.lower(), "midi"))
+
+
+def _read(file: Path, kind: str) -> Song:
+    from rltuner.parse import SECONDS, warm_up
+
     if not file.is_file():
-        raise InputError(f"{file}: no such file")
+        raise InputError(f"{file}: {'not a' if file.exists() else 'no such'} file")
     if kind != "midi":
         warm_up(kind)
     try:
-        melody, title, key, remarks = within(
-            SECONDS, lambda: _from_midi(file) if kind == "midi" else _from_score(file, kind)
-        )
+        return within(SECONDS, lambda: _from_midi(file) if kind == "midi" else _from_score(file, kind))
     except OutOfTimeError:
         raise InputError(f"{file}: it takes longer than {SECONDS:g} s to read") from None
-    melody, moved = _fitted(file, melody, vocabulary if vocabulary is not None else Vocabulary())
-    return Song(melody, title, key, (*remarks, *moved))
 
 
-def _from_midi(file: Path) -> tuple[Melodies, str, str, list[str]]:
-    return Melodies.from_midi(file, ANY_PITCH), file.stem, "", []  # many programs write C major by default
+def _from_midi(file: Path) -> Song:
+    found = read_midi_melody(file)
+    melody = Melodies(events_of_notes(found.notes, ANY_PITCH), None, None, ANY_PITCH, found.meter)
+    return Song(melody, file.stem, "", (), found.key, rounded=found.rounded)
 
 
-def _from_score(file: Path, kind: str) -> tuple[Melodies, str, str, list[str]]:
+def _from_score(file: Path, kind: str) -> Song:
     """ABC and MusicXML, by the corpus's parser without its transposition."""
     from rltuner.abc_notation import split_abc
     from rltuner.bars import UnusableError
@@ -114,11 +135,20 @@ def _from_score(file: Path, kind: str) -> tuple[Melodies, str, str, list[str]]:
         raise InputError(f"{file}: {parsed.detail or parsed.outcome}")
     remarks += list(parsed.marks)
     melody = Melodies([list(parsed.tune.events)], None, None, ANY_PITCH, parsed.tune.meter)
-    return melody, parsed.tune.title, parsed.tune.key, remarks
+    rounded = sum(_off_grid(bar) for bar in drafts[0].bars)
+    key = parsed.tune.key
+    return Song(melody, parsed.tune.title, key, tuple(remarks), key, rounded=rounded)
 
 
-def _fitted(file: Path, melody: Melodies, vocabulary: Vocabulary) -> tuple[Melodies, list[str]]:
-    """The melody in the vocabulary, moved by as few octaves as that takes."""
+def _off_grid(bar: Bar) -> int:
+    """Onsets in a bar, as it is written, that lie beside the grid."""
+    ends = list(accumulate(length for length, _, _ in bar.sounds))
+    starts = zip([Fraction(0), *ends], bar.sounds, strict=False)
+    return sum(start.denominator > 1 and pitch != REST for start, (_, pitch, _) in starts)
+
+
+def _fitted(file: Path, melody: Melodies, vocabulary: Vocabulary) -> tuple[Melodies, int]:
+    """The melody in the vocabulary, and the semitones that it was moved by: as few octaves as that takes."""
     pitches = melody.pitch[melody.is_onset]
     if not len(pitches):
         raise InputError(f"{file}: no notes")
@@ -129,18 +159,15 @@ def _fitted(file: Path, melody: Melodies, vocabulary: Vocabulary) -> tuple[Melod
         if low + 12 * octaves >= vocabulary.min_pitch and high + 12 * octaves < vocabulary.max_pitch
     ]
     if not shifts:
+        known = f"the vocabulary ({vocabulary.min_pitch} to {vocabulary.max_pitch - 1})"
+        if high - low >= vocabulary.max_pitch - vocabulary.min_pitch:
+            raise InputError(f"{file}: MIDI pitches {low} to {high} are wider than {known}")
         raise InputError(
-            f"{file}: MIDI pitches {low} to {high} are wider than the vocabulary ({vocabulary.min_pitch} to "
-            f"{vocabulary.max_pitch - 1})"
+            f"{file}: MIDI pitches {low} to {high} fit into {known} by no move of whole octaves; transpose the file"
         )
     shift = min(shifts, key=abs)
     events = melody.events + (melody.vocabulary.min_pitch + shift - vocabulary.min_pitch) * melody.is_onset
-    moved = (
-        [f"moved by {shift // 12:+d} octave{'s' if abs(shift) > 12 else ''} to fit the vocabulary"]
-        if shift
-        else []
-    )
-    return Melodies(events, None, None, vocabulary, melody.meter), moved
+    return Melodies(events, None, None, vocabulary, melody.meter), shift
 
 
 def krumhansl_key(melody: Melodies) -> str:

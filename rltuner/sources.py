@@ -17,10 +17,12 @@ from torch import Tensor
 from rltuner.compose import compose
 from rltuner.console import say
 from rltuner.errors import InputError
-from rltuner.melody import Melodies, Meter
+from rltuner.manifest import moved_by
+from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.policy import Policy, load
 from rltuner.songs import read_song
 from rltuner.storage import CONFIG, shipped_checkpoints
+from rltuner.stored_config import go_on_command
 
 HUMAN = "human"
 
@@ -39,6 +41,12 @@ class Source:
     """Files that could not be used, each with its reason."""
     remarks: tuple[str, ...] = ()
     """What a person should know of how files were read."""
+    signatures: tuple[str, ...] = ()
+    """The keys that files' signatures mean, as they are written; files without one are left out."""
+    transposed: int = 0
+    """Semitones that all melodies were moved by: keys in which they are judged move with them."""
+    octaves: Tensor | None = None
+    """int64 [B]: semitones, whole octaves, that each melody was moved by to fit the vocabulary. None: none was."""
 
 
 def read_source(
@@ -69,9 +77,9 @@ def read_source(
     if source not in shipped_checkpoints() and os.path.isdir(path):
         holds_checkpoint = (path / CONFIG).is_file() or (path / "policy" / CONFIG).is_file()
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi") and p.is_file())
-        if files and not holds_checkpoint:
+        if files and not holds_checkpoint and not go_on_command(path):
             return from_files(source, files, meter)
-        if not holds_checkpoint:
+        if not holds_checkpoint and not go_on_command(path):
             raise InputError(
                 f"{source}: no checkpoint (no {CONFIG}) and no MIDI file in this folder; name files of other formats one "
                 "by one"
@@ -96,14 +104,25 @@ def _human(length: int, meter: Meter | None) -> Source:
 def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> Source:
     """The melodies of files as one batch, each as long as it is.
 
+    What `rltuner generate --key` moved is moved back, by its manifest; what leaves the vocabulary, by octaves.
+
     Raises InputError where none can be used, or where they are in different metres and none is given.
     """
     melodies: list[Melodies] = []
     used: list[Path] = []
-    left_out, remarks = [], []
+    octaves: list[int] = []
+    left_out, remarks, signatures = [], [], []
+    vocabulary, shift = Vocabulary(), _moved_by(files)
+    heard = Vocabulary(vocabulary.min_pitch + shift, vocabulary.max_pitch + shift)
+    if shift:
+        remarks.append(
+            f"{name}: moved back by {-shift:+d} semitones, as its manifest.json says that generate --key moved it; the "
+            "key moves with it, rules judge it as it was composed"
+        )
+        say(remarks[-1])
     for file in files:
         try:
-            song = read_song(file)
+            song = read_song(file, heard)
         except InputError as error:
             if len(files) == 1:
                 raise
@@ -114,8 +133,10 @@ def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> 
             say(f"{file}: {remark}")
             remarks.append(f"{file}: {remark}")
         own = song.melody
-        melodies.append(own if meter is None else Melodies(own.events, own.lengths, meter=meter))
+        melodies.append(Melodies(own.events, own.lengths, None, vocabulary, meter or own.meter))
         used.append(file)
+        octaves.append(song.moved)
+        signatures += [song.signature] if song.signature else []
     if not melodies:
         raise InputError(f"{name}: none of its {len(files)} files is a usable melody")
     for file, melody in zip(used, melodies, strict=True):
@@ -124,8 +145,23 @@ def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> 
                 f"{used[0]} is in {melodies[0].meter}, {file} in {melody.meter}: evaluate each metre by itself, or "
                 f"give --meter {melodies[0].meter} to count all of them in it"
             )
-    groups = torch.arange(len(melodies))
-    return Source(name, Melodies.concatenate(melodies), groups, None, tuple(left_out), tuple(remarks))
+    return Source(
+        name,
+        Melodies.concatenate(melodies),
+        torch.arange(len(melodies)),
+        left_out=tuple(left_out),
+        remarks=tuple(remarks),
+        signatures=tuple(signatures),
+        transposed=-shift,
+        octaves=torch.tensor(octaves) if any(octaves) else None,
+    )
+
+
+def _moved_by(files: Sequence[Path]) -> int:
+    """Semitones that `rltuner generate` moved the files by, as the manifests beside them say; 0 where they say nothing,
+    or not all the same."""
+    found = {moved_by(folder) for folder in {file.parent for file in files}}
+    return found.pop() if len(found) == 1 else 0
 
 
 def is_file(path: Path) -> bool:

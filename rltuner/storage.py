@@ -249,6 +249,7 @@ def shipped_checkpoints() -> list[str]:
 def find_checkpoint(name_or_folder: str | os.PathLike[str]) -> Path:
     """The folder of a checkpoint: a shipped name first, else a path. InputError where there is neither."""
     from rltuner.rules.rule import suggest
+    from rltuner.stored_config import go_on_command
 
     text = os.fspath(name_or_folder)
     names = shipped_checkpoints()
@@ -259,4 +260,6 @@ def find_checkpoint(name_or_folder: str | os.PathLike[str]) -> Path:
         return folder / "policy"  # a run folder: its policy is what people mean
     if not os.path.isdir(folder):  # unlike Path's, also False for a name that no file can have
         raise InputError(f"{text}: no such checkpoint; {suggest(text, names)}, or give a folder")
+    if not os.path.isfile(folder / CONFIG) and (command := go_on_command(folder)):
+        raise InputError(f"{text}: an unfinished run; go on with: {command}")
     return folder

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import json
+import os
+import shlex
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -22,7 +25,7 @@ def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:
         raise InputError("--config and --preset both set the defaults; give one of them")
     if "--resume" in found:
         folder = Path(found["--resume"])
-        return dataclasses.replace(read_config(folder / "config.toml", found.get("--rules")), out=folder)
+        return dataclasses.replace(_config_of_run(folder, found.get("--rules")), out=folder)
     if "--config" in found:
         return read_config(Path(found["--config"]), found.get("--rules"))
     name, algo = found.get("--preset", "quick"), found.get("--algo", "psi")
@@ -54,6 +57,7 @@ def _given(words: Sequence[str], *flags: str) -> dict[str, str]:
 
 
 LARGEST_FILE = 1_000_000  # bytes
+CONFIG, STATE, MANIFEST = "config.toml", "checkpoint", "manifest.json"  # of a run's folder, and of its state
 _NOT_STORED = ("config", "resume", "out")
 RESUMABLE = ("events", "least_distinct", "samples", "evaluate", "checkpoint_every", "threads", "device")
 """What may be changed when a run is resumed; the rest is the run's own."""
@@ -69,7 +73,7 @@ def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
     refuse_another_folder(folder, config.out)
     asked = FinetuneConfig(resume=folder, out=config.out)
     rules = config.rules if config.rules != asked.rules else None
-    stored = dataclasses.replace(read_config(folder / "config.toml", rules), out=folder, resume=folder)
+    stored = dataclasses.replace(_config_of_run(folder, rules), out=folder, resume=folder)
     if config == dataclasses.replace(asked, rules=config.rules) and config.rules in (
         asked.rules,
         stored.rules,
@@ -82,7 +86,52 @@ def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
                 f"{folder}: the run has {field.name} = {own!r}, not {wanted!r}; only {', '.join(RESUMABLE)} can be "
                 "changed in a run that goes on"
             )
+    _refuse_fewer_events(stored, config.events)
     return dataclasses.replace(stored, **{name: getattr(config, name) for name in RESUMABLE})
+
+
+def _refuse_fewer_events(stored: FinetuneConfig, events: int) -> None:
+    """InputError where the run has composed more than that already: nothing of it would be undone."""
+    from rltuner.run_state import read_manifest
+
+    assert stored.resume is not None
+    a_round = stored.batch_size * stored.length
+    done = read_manifest(stored.resume / STATE)["updates"] * a_round
+    if -(-events // a_round) * a_round < done:
+        raise InputError(
+            f"{stored.resume}: the run has composed {done:,} events, and events = {events:,} would undo none; give "
+            "more, or leave --events away"
+        )
+
+
+def _config_of_run(folder: Path, rules: str | None) -> FinetuneConfig:
+    """The stored configuration of a run; InputError where the folder is none of a run, in what it is instead."""
+    if not os.path.isdir(folder):
+        raise InputError(
+            f"{folder}: no such run folder; give the one that finetune wrote, such as runs/psi-1"
+        )
+    if not os.path.isfile(folder / CONFIG) and (command := go_on_command(folder)):
+        raise InputError(f"{folder}: a training of a Note RNN; go on with: {command}")
+    if not os.path.isfile(folder / CONFIG):
+        raise InputError(f"{folder}: not a run folder ({CONFIG} is missing)")
+    return read_config(folder / CONFIG, rules)
+
+
+def go_on_command(folder: Path) -> str:
+    """The command that goes on with the run or training in a folder; "" where it holds none.
+
+    A rule file of Python is named in it, as the run stored it: the user must give it again.
+    """
+    if not os.path.isfile(folder / STATE / MANIFEST):
+        return ""
+    if not os.path.isfile(folder / CONFIG):  # which trainings of a Note RNN do not have
+        return f"rltuner pretrain --resume {shlex.quote(str(folder))}"
+    rules = ""
+    with contextlib.suppress(OSError, ValueError, RecursionError):  # damaged: the command will say so
+        if (folder / CONFIG).stat().st_size <= LARGEST_FILE:
+            rules = str(tomllib.loads((folder / CONFIG).read_text(encoding="utf-8")).get("rules", ""))
+    also = f" --rules {shlex.quote(rules)}" if rules.endswith(".py") and rules.isprintable() else ""
+    return f"rltuner finetune --resume {shlex.quote(str(folder))}{also}"
 
 
 def refuse_another_folder(resume: Path, out: Path | None) -> None:

@@ -134,7 +134,10 @@ def _rules_of(name_or_path: str) -> dict[str, Any]:
 
 
 def _unknown(name: str) -> InputError:
-    return InputError(f"no rule or book is called {name!r}; {suggest(name, [*book_names(), *rule_names()])}")
+    hint = suggest(name, [*book_names(), *rule_names()])
+    return InputError(
+        f"no rule or book is called {name!r}; {hint}. For a rule of your own name its file, FILE.py"
+    )
 
 
 def _built_in_cost() -> float:

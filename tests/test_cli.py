@@ -57,7 +57,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (["finetune", "--note-rnn", "note_rrn"], "note_rrn"),
         (["finetune", "--rules", "magneta"], "did you mean 'magenta'"),
         (["finetune", "--c", "0"], "c = 0.0"),
-        (["finetune", "--resume", "nowhere"], "nowhere/config.toml"),
+        (["finetune", "--resume", "nowhere"], "nowhere: no such run folder"),
         (["finetune", "--config", "nowhere.toml"], "nowhere.toml"),
         (["generate", "nowhere"], "nowhere"),
         (["evaluate", "nowhere"], "nowhere"),

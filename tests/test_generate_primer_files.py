@@ -1,0 +1,85 @@
+"""A primer's file: what is not heard as it is written is said; and a policy says where it composes beyond its tuning."""
+
+from pathlib import Path
+
+import pytest
+from generated import refused, run
+
+from rltuner.compose import read_primer
+from rltuner.melody import Melodies, Meter, Vocabulary
+from rltuner.note_rnn import NoteRNN
+from rltuner.policy import Policy, load
+
+ABC = "X:1\nT:t\nM:{}\nL:1/4\nK:C\n{}\n"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    NoteRNN(hidden_sizes=(4,), seed=1).save(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def said(capsys: pytest.CaptureFixture[str], file: Path, policy: Path) -> str:
+    capsys.readouterr()
+    read_primer(str(file), load(policy))
+    return capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("meter", "tune", "says"),
+    [
+        ("4/4", "CDEF|GABc|", []),
+        ("4/4", "(3CDEF2|" + "GABc|" * 5, ["2 of its 24 notes lie beside the grid"]),
+        ("3/4", "CDE|FGA|", ["it is in 3/4", "in bars of 4/4"]),
+        ("4/4", "CDEF|" * 20, ["all of its 20 bars are heard"]),
+    ],
+)
+def test_what_is_changed_in_a_score_is_said(
+    meter: str, tune: str, says: list[str], tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.abc").write_text(ABC.format(meter, tune))
+    line = said(capsys, tmp_path / "a.abc", tiny)
+    assert bool(line) == bool(says)
+    assert all(part in line for part in says)
+
+
+def test_what_is_changed_in_midi_is_said(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pretty_midi
+
+    midi = pretty_midi.PrettyMIDI(initial_tempo=120)
+    midi.instruments.append(pretty_midi.Instrument(0))
+    third = 1 / 6  # of a quarter of half a second
+    midi.instruments[0].notes = [
+        pretty_midi.Note(90, 60 + step, step * third, (step + 1) * third) for step in range(3)
+    ]
+    midi.write(str(tmp_path / "a.mid"))
+    assert "2 of its 3 notes lie beside the grid" in said(capsys, tmp_path / "a.mid", tiny)
+    Melodies([[14, 1, 16, 1]], meter=Meter(12, 4)).to_midi(tmp_path / "b.mid")
+    line = said(capsys, tmp_path / "b.mid", tiny)
+    assert "it is in 3/4" in line
+    assert "grid" not in line
+
+
+def test_a_primer_outside_the_moved_range_is_told_how_it_was_moved(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Melodies([[84 + 2]], vocabulary=Vocabulary(0, 128)).to_midi(tmp_path / "high.mid")
+    words = ("generate", tiny, "--primer", tmp_path / "high.mid", "--out", tmp_path / "out")
+    assert "(43 to 78, which is 48 to 83 moved by -5 for G major)" in refused(
+        capsys, *words, "--key", "G major"
+    )
+    assert "(48 to 83);" in refused(capsys, *words)
+
+
+def test_generate_says_where_a_policy_composes_beyond_what_it_was_tuned_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = NoteRNN(hidden_sizes=(4,), seed=1)
+    Policy.tuned_from("psi", network).save(tmp_path / "psi", finetune={"length": 32})
+    network.save(tmp_path / "note_rnn")
+    for source, bars, warned in (("psi", 2, False), ("psi", 3, True), ("note_rnn", 3, False)):
+        out = tmp_path / f"{source}-{bars}"
+        assert run("generate", tmp_path / source, "--count", 1, "--bars", bars, "--out", out) == 0
+        assert ("tuned on melodies of 32 events" in capsys.readouterr().err) == warned
