@@ -80,7 +80,7 @@ def plan_toml(plan: Plan) -> str:
     """The plan as TOML; `read_plan` gives it back."""
     lines = [
         "# A listening study of rltuner. Texts, questions and exclusions can be changed until the study starts.",
-        "# From its first start with `rltuner study serve` on, a change of this file stops the server.",
+        "# From its first start with `rltuner study serve` on, a change of this file stops the study until it is put back.",
         "# What [design] says of sources, items, catch, seconds and qpm is what the clips were made for.",
         f"format = {FORMAT}",
     ]
