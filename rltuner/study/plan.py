@@ -59,6 +59,8 @@ class Exclusions:
     """Share of the trials that a listener must have answered."""
     one_per_id: bool = True
     """Of several complete sessions with one recruiting id only the first counts."""
+    catch_question: str = ""
+    """Id of the question whose answer decides whether a catch trial is missed; empty: the first."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,12 @@ class Plan:
                     f"question id {name!r}: use lower-case letters, digits and _, once each, and none of "
                     f"{', '.join(sorted(RESERVED))}"
                 )
+        ids = [question.id for question in self.questions]
+        if rule.catch_question not in ("", *ids):
+            raise InputError(
+                f"exclusions.catch_question = {rule.catch_question!r}: no question has this id; the ids are "
+                f"{', '.join(ids)}"
+            )
         for kind, asked_of in (
             ("questions", self.questions),
             ("listener_questions", self.listener_questions),
@@ -187,6 +195,12 @@ class Plan:
         """Every pair of sources once, in the order of `sources`."""
         names = self.design.sources
         return tuple((a, b) for i, a in enumerate(names) for b in names[i + 1 :])
+
+    @property
+    def catch_question(self) -> Question:
+        """The question whose answer decides whether a catch trial is missed."""
+        wanted = self.exclusions.catch_question or self.questions[0].id
+        return next(question for question in self.questions if question.id == wanted)
 
     @property
     def trials(self) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from rltuner.errors import InputError
-from rltuner.study.plan import Design, ListenerQuestion, Plan, Question, Texts
+from rltuner.study.plan import Design, Exclusions, ListenerQuestion, Plan, Question, Texts
 from rltuner.study.plan_file import plan_toml, read_plan
 from rltuner.study.schedule import Items, Trial, trials_of
 
@@ -149,6 +149,22 @@ def test_a_plan_is_its_toml(tmp_path: Path) -> None:
     assert read_plan(file).listener_questions == ()
 
 
+def test_study_toml_explains_every_field_of_the_exclusions() -> None:
+    lines = plan_toml(Plan()).splitlines()
+    for field in fields(Exclusions):
+        place = next(i for i, line in enumerate(lines) if line.startswith(f"{field.name} = "))
+        assert lines[place - 1].startswith("# "), field.name
+
+
+def test_a_study_toml_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Without comments, and without the question that decides about catch trials."""
+    file = tmp_path / "study.toml"
+    kept = (line for line in plan_toml(Plan()).splitlines() if not line.startswith(("#", "catch_question")))
+    file.write_text("\n".join(kept), encoding="utf-8")
+    assert read_plan(file) == Plan()
+    assert read_plan(file).catch_question.id == "pleasing"
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -159,6 +175,10 @@ def test_a_plan_is_its_toml(tmp_path: Path) -> None:
         ("[design]\nsources = ['psi', 'psi']", "each once"),
         ("[design]\npairs = 100", "items = 8"),
         ("[exclusions]\nidentical_tolerance = 3", "identical_tolerance = 3"),
+        (
+            "[exclusions]\ncatch_question = 'nice'",
+            "catch_question = 'nice': no question has this id; the ids are pleasing",
+        ),
         ("[[questions]]\nid = 'trial'\ntext = '?'", "question id 'trial'"),
         ("[[listener_questions]]\nid = 'status'\ntext = '?'\nchoices = ['a', 'b']", "question id 'status'"),
         ("[[questions]]\nid = 'seconds'\ntext = '?'", "question id 'seconds'"),
