@@ -179,9 +179,28 @@ def test_a_study_toml_of_an_earlier_version_is_read(tmp_path: Path) -> None:
             "[exclusions]\ncatch_question = 'nice'",
             "catch_question = 'nice': no question has this id; the ids are pleasing",
         ),
-        ("[[questions]]\nid = 'trial'\ntext = '?'", "question id 'trial'"),
-        ("[[listener_questions]]\nid = 'status'\ntext = '?'\nchoices = ['a', 'b']", "question id 'status'"),
-        ("[[questions]]\nid = 'seconds'\ntext = '?'", "question id 'seconds'"),
+        (
+            "[[questions]]\nid = 'Nice'\ntext = '?'",
+            "question id 'Nice': an id begins with a lower-case letter",
+        ),
+        ("[[questions]]\nid = 'a-b'\ntext = '?'", "question id 'a-b': an id begins with a lower-case letter"),
+        (
+            "[[questions]]\nid = 'age'\ntext = '?'\n"
+            "[[listener_questions]]\nid = 'age'\ntext = '?'\nchoices = ['a', 'b']",
+            "question id 'age': 2 questions have it; give each its own",
+        ),
+        (
+            "[[questions]]\nid = 'trial'\ntext = '?'",
+            "question id 'trial': the forms or the export have a field of this name",
+        ),
+        (
+            "[[listener_questions]]\nid = 'status'\ntext = '?'\nchoices = ['a', 'b']",
+            "question id 'status': the forms or the export have a field of this name",
+        ),
+        (
+            "[[questions]]\nid = 'seconds'\ntext = '?'",
+            "question id 'seconds': the forms or the export have a field of this name",
+        ),
         (
             "\n".join(
                 f"[[listener_questions]]\nid = 'x{i}'\ntext = '?'\nchoices = ['a', 'b']" for i in range(41)
@@ -224,3 +243,4 @@ def test_a_mistake_in_study_toml_is_one_line_that_names_the_field(
     assert says in str(error.value)
     assert str(error.value).startswith(f"{file}: ")
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < len(str(file)) + 200
