@@ -37,6 +37,7 @@ STATIC = {
     "icon.svg": "image/svg+xml",
 }
 MEDIA = {".flac": "audio/flac", ".wav": "audio/wav"}
+REFUSALS = {409: ("Not yet", "Back to the melodies"), 503: ("Stopped for now", "Try again")}
 STOPPED = "The study has been stopped for now. All answers so far are kept. Please try again later."
 EARLY = 0.9  # of two clips' duration must pass before an answer counts: clocks and browsers are not exact
 
@@ -229,9 +230,10 @@ def create_app(study: Study, store: Store, *, limits: Limits | None = None, prev
     def failed(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, StarletteHTTPException) else 500
         sentence = str(error.detail) if isinstance(error, HTTPException) and error.detail else "Not found."
-        if status not in (409, 503):
+        if status not in REFUSALS:
             return PlainTextResponse(sentence, status, headers=getattr(error, "headers", None))
-        return pages._page("refused", status, sentence=sentence)
+        heading, back = REFUSALS[status]
+        return pages._page("refused", status, heading=heading, sentence=sentence, back=back)
 
     app.add_exception_handler(StarletteHTTPException, failed)
     app.add_middleware(Guard, limits=limits if limits is not None else Limits())

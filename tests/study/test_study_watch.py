@@ -47,7 +47,9 @@ def test_a_change_under_a_running_server_stops_the_study_until_it_is_put_back(
         file.write_bytes((kept or b"") + b"\n")
 
     assert statuses(client, clips) == {503}
-    assert STOPPED in client.get("/").text
+    page = client.get("/").text
+    assert STOPPED in page
+    assert "Not yet" not in page  # that is for those who answer too early
     assert client.post("/answer", data=answer(1)).status_code == 503
     assert store.rows() == before
     said = capsys.readouterr().err
