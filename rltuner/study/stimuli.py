@@ -193,9 +193,9 @@ def new_study(
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
     read_study(folder)
-    heard = "1 pair" if plan.trials == 1 else f"{plan.trials} pairs"
+    trials = "1 pair" if plan.trials == 1 else f"{plan.trials} pairs"
     say(
-        f"{folder}: {len(every)} clips of {design.seconds:g} s; a listener hears {heard}, "
+        f"{folder}: {len(every)} clips of {design.seconds:g} s; a listener hears {trials}, "
         f"{2 * plan.trials * design.seconds / 60:.0f} minutes of music"
     )
     say(f"Read {folder / PLAN}, try it with: rltuner study serve {folder} --preview")
