@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import tyro
 
@@ -15,40 +16,49 @@ from rltuner.errors import InputError
 Command = Callable[[], object]
 
 
+def _shown(metavar: str, default: str = "") -> Any:
+    """How --help shows an option whose default is not its value but a rule."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})" if default else "")
+
+
+OUT = "NAME/analysis; NAME/analysis-simulated with --simulated"
+Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="NAME")]
+
+
 @dataclass(frozen=True)
 class NewConfig:
     """Make a study: clips of every source, and study.toml to edit."""
 
-    name: tyro.conf.Positional[Path]
+    name: Folder
     """The study's folder; it must not exist."""
-    sources: tuple[str, ...] = ("note_rnn", "q", "psi", "g", "human")
+    sources: Annotated[tuple[str, ...], _shown("SOURCE ...", "note_rnn q psi g human")] = ()
     """Checkpoints (shipped names, folders, run folders), folders of MIDI files, or `human`: the test tunes. The results
     call each by the last part of its path, or as you say: NAME=SOURCE."""
-    pairs: int = 40
+    pairs: Annotated[int | None, _shown("INT", "40")] = None
     """Trials a listener: pairs of clips that one person judges, besides catch trials."""
-    items: int = 0
+    items: Annotated[int | None, _shown("INT", "0")] = None
     """Clip pairs for each pair of sources, of which a listener hears some; 0: as many as one hears, at least 8."""
-    catch: int = 2
+    catch: Annotated[int | None, _shown("INT", "2")] = None
     """Catch trials of each kind: an identical pair, and a human tune against random notes."""
-    bars: int | None = None
-    """Length of every clip in bars of 4/4; 4 where --seconds is not given either."""
-    seconds: float | None = None
+    bars: Annotated[int | None, _shown("INT", "4")] = None
+    """Length of every clip in bars of 4/4."""
+    seconds: Annotated[float | None, _shown("FLOAT", "9.6")] = None
     """The same in seconds, rounded to whole sixteenths, instead of --bars."""
-    qpm: float = 100.0
+    qpm: Annotated[float | None, _shown("FLOAT", "100")] = None
     """Tempo of every clip in quarter notes a minute."""
-    seed: int = 0
+    seed: Annotated[int | None, _shown("INT", "0")] = None
     """Of the melodies, the order and the sides."""
-    config: Path | None = None
-    """A study.toml whose questions, texts and exclusions the study takes over."""
+    config: Annotated[Path | None, _shown("FILE", "")] = None
+    """A study.toml that the study takes over: questions, texts, exclusions, and of [design] what is not given here."""
 
     def __post_init__(self) -> None:
         where = "study new"
         tidy(self)
-        check(where, "pairs", self.pairs, 1, 1000)
-        check(where, "items", self.items, 0, 1000)
-        check(where, "catch", self.catch, 0, 20)
-        check(where, "qpm", self.qpm, 4, 1000)
-        check_seed(where, self.seed)
+        for name, low, high in (("pairs", 1, 1000), ("items", 0, 1000), ("catch", 0, 20), ("qpm", 4, 1000)):
+            if getattr(self, name) is not None:
+                check(where, name, getattr(self, name), low, high)
+        if self.seed is not None:
+            check_seed(where, self.seed)
         if self.bars is not None and self.seconds is not None:
             raise InputError(f"{where}: bars = {self.bars} and seconds = {self.seconds:g}; give one of them")
         if self.bars is not None:
@@ -63,27 +73,17 @@ def new(config: NewConfig) -> Command:
     def run() -> None:
         from rltuner.study.plan import Plan
         from rltuner.study.plan_file import read_plan
-        from rltuner.study.stimuli import named, new_study
+        from rltuner.study.stimuli import designed, new_study, sources_of
 
         base = read_plan(config.config) if config.config is not None else Plan()
-        names, sources = zip(*named(config.sources), strict=True)
-        contrasts = max(1, len(names) * (len(names) - 1) // 2)
-        step = 15 / config.qpm  # seconds of a sixteenth
-        events = (config.bars or 4) * 16 if config.seconds is None else max(1, round(config.seconds / step))
-        plan = dataclasses.replace(
-            base,
-            design=dataclasses.replace(
-                base.design,
-                sources=names,
-                pairs=config.pairs,
-                items=config.items or max(8, -(-config.pairs // contrasts)),
-                catch=config.catch,
-                seconds=round(events * step, 6),
-                qpm=config.qpm,
-                seed=config.seed,
-            ),
+        sources = sources_of(base.design, config.config, config.sources)
+        given = {name: getattr(config, name) for name in ("pairs", "items", "catch", "qpm", "seed")}
+        design, events = designed(
+            base.design, [name for name, _ in sources], given, config.bars, config.seconds
         )
-        new_study(config.name, sources, plan, events)
+        new_study(
+            config.name, [source for _, source in sources], dataclasses.replace(base, design=design), events
+        )
 
     return run
 
@@ -92,14 +92,14 @@ def new(config: NewConfig) -> Command:
 class ServeConfig:
     """Serve a study to listeners' browsers; the first start freezes it."""
 
-    name: tyro.conf.Positional[Path]
+    name: Folder
     """The study's folder."""
     host: str = "127.0.0.1"
     """Address to listen at. 0.0.0.0 lets other machines in; for the open internet put a reverse proxy before it."""
     port: int = 8000
     """Port to listen at; 0 takes a free one."""
-    database: str | None = None
-    """SQLAlchemy address of the answers, such as postgresql+psycopg://user@host/name. Default: NAME/answers.sqlite."""
+    database: Annotated[str | None, _shown("ADDRESS", "NAME/answers.sqlite")] = None
+    """SQLAlchemy address of the answers, such as postgresql+psycopg://user@host/name."""
     preview: bool = False
     """Try the study out: freeze nothing and keep no answers."""
     freeze: bool = False
@@ -137,16 +137,16 @@ def serve(config: ServeConfig) -> Command:
 class AnalyzeConfig:
     """Exclusions, tests, strengths and agreement; with --report a page, plots and CSV files."""
 
-    name: tyro.conf.Positional[Path]
+    name: Folder
     """The study's folder."""
     report: bool = False
     """Also write report.html, results.json, plots, CSV files and their codebook."""
-    out: Path | None = None
-    """Folder for them. Default: NAME/analysis."""
+    out: Annotated[Path | None, _shown("FOLDER", OUT)] = None
+    """Folder for them. Those of an earlier analysis in it are replaced."""
     simulated: bool = False
     """Analyze the listeners of `rltuner study simulate`; all output says so."""
-    database: str | None = None
-    """SQLAlchemy address of the answers. Default: NAME/answers.sqlite."""
+    database: Annotated[str | None, _shown("ADDRESS", "NAME/answers.sqlite")] = None
+    """SQLAlchemy address of the answers."""
     seed: int = 0
     """Of the bootstrap."""
 
@@ -171,12 +171,14 @@ def analyze(config: AnalyzeConfig) -> Command:
 class SimulateConfig:
     """Simulated listeners with known strengths, to plan how many are needed."""
 
-    name: tyro.conf.Positional[Path]
-    """The study's folder. The listeners go into NAME/simulated.sqlite, never among people's answers."""
+    name: Folder
+    """The study's folder. NAME/simulated.sqlite in it is made anew; people's answers are not touched."""
     listeners: int = 50
     """How many."""
-    strengths: tuple[str, ...] = ()
-    """Log strengths as SOURCE=NUMBER; 0 for a source that is not named. Default: evenly from -0.5 to 0.5, in order."""
+    strengths: Annotated[
+        tuple[str, ...], _shown("SOURCE=NUMBER ...", "evenly from -0.5 to 0.5, in order")
+    ] = ()
+    """Log strengths; 0 for a source that is not named."""
     ties: float = 0.7
     """Davidson's nu: odds of "no difference" between two sources of one strength, against either being preferred."""
     spread: float = 0.3
@@ -224,14 +226,14 @@ def simulate(config: SimulateConfig) -> Command:
 class ExportConfig:
     """Write the answers as CSV files with a codebook."""
 
-    name: tyro.conf.Positional[Path]
+    name: Folder
     """The study's folder."""
-    out: Path | None = None
-    """Folder to write to. Default: NAME/analysis."""
+    out: Annotated[Path | None, _shown("FOLDER", OUT)] = None
+    """Folder to write to. Files of an earlier export in it are replaced."""
     simulated: bool = False
     """Export the listeners of `rltuner study simulate`; every row says so."""
-    database: str | None = None
-    """SQLAlchemy address of the answers. Default: NAME/answers.sqlite."""
+    database: Annotated[str | None, _shown("ADDRESS", "NAME/answers.sqlite")] = None
+    """SQLAlchemy address of the answers."""
 
     def __post_init__(self) -> None:
         tidy(self)

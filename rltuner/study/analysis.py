@@ -75,6 +75,7 @@ class Analysis:
     judgements: tuple[Judgement, ...]
     """All, those of excluded listeners too."""
     findings: tuple[Finding, ...]
+    """Of each question; none where nobody who counts has judged a pair."""
     seconds: float
     """Median of a trial's."""
     plays: float
@@ -102,7 +103,8 @@ def analyse(
     kept = [one for one in judgements if one.listener in counted]
     pairs = [one for one in kept if one.kind == PAIR]
     findings = tuple(
-        _finding(study.plan, question, pairs, seed, replicates) for question in study.plan.questions
+        _finding(study.plan, question, pairs, seed, replicates)
+        for question in (study.plan.questions if pairs else ())
     )
     return Analysis(
         study,

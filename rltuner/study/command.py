@@ -79,7 +79,9 @@ def run_simulate(
     finally:
         store.close()
     shown = ", ".join(f"{name} {value:+.2f}" for name, value in simulated.strengths.items())
-    say(f"{file}: {listeners} simulated listeners; log strengths {shown}")
+    say(
+        f"{file}: {listeners} simulated {'listener' if listeners == 1 else 'listeners'}; log strengths {shown}"
+    )
     say(f"Analyze them with: rltuner study analyze {folder} --simulated")
     if studies:
         output_console.print(

@@ -46,6 +46,8 @@ class Study:
     """The clip of the volume check."""
     secret: bytes
     """Keys the hashes of recruiting ids."""
+    hashes: Mapping[str, str]
+    """SHA-256 of each file that is frozen, by its path in the folder, hexadecimal."""
     digest: str
     """SHA-256 over the hashes of all files that are frozen, hexadecimal."""
 
@@ -67,7 +69,7 @@ def read_study(folder: Path) -> Study:
             raise InputError(
                 f"{folder}: not a study ({name} is missing); make one with rltuner study new {folder}"
             )
-    hashes = _hashes(folder)
+    hashes = hashes_of(folder)
     digest = _digest(hashes)
     _check_unchanged(folder, hashes, digest)
     plan = read_plan(folder / PLAN)
@@ -96,7 +98,7 @@ def read_study(folder: Path) -> Study:
     missing = [name for name in clips if f"{STIMULI}/{name}" not in hashes]
     if missing:
         raise InputError(f"{folder / STIMULI / missing[0]}: the clip is missing; restore it")
-    return Study(folder, plan, items, clips, sound_check, secret, digest)
+    return Study(folder, plan, items, clips, sound_check, secret, hashes, digest)
 
 
 def _check_fits(folder: Path, plan: Plan, made_for: Mapping[str, Any], items: Items) -> None:
@@ -129,7 +131,7 @@ def freeze(study: Study) -> bool:
         "rltuner": __version__,
         "frozen_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "sha256": study.digest,
-        "files": _hashes(study.folder),
+        "files": hashes_of(study.folder),
     }
     try:
         write_atomically(file, (json.dumps(content, indent=1) + "\n").encode())
@@ -147,30 +149,39 @@ def _check_unchanged(folder: Path, hashes: Mapping[str, str], digest: str) -> No
         kept, when, total = dict(frozen["files"]), str(frozen["frozen_at"]), frozen["sha256"]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{file}: damaged; restore it") from None
-    changed = sorted(name for name in hashes.keys() | kept.keys() if hashes.get(name) != kept.get(name))
-    if changed:
-        what = (
-            "is missing"
-            if changed[0] not in hashes
-            else "is new"
-            if changed[0] not in kept
-            else "has changed"
-        )
+    found = difference(hashes, kept)
+    if found is not None:
         raise InputError(
-            f"{folder / changed[0]}: {what} since the study started ({when}); put it back as it was, or make another "
+            f"{folder / found[0]}: {found[1]} since the study started ({when}); put it back as it was, or make another "
             "study"
         )
     if total != digest:
         raise InputError(f"{file}: has changed since the study started; restore it")
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file that is frozen, by its path in the folder."""
-    files = [folder / PLAN, folder / KEY, *sorted((folder / STIMULI).glob("[!.]*"))]
+def difference(hashes: Mapping[str, str], kept: Mapping[str, str]) -> tuple[str, str] | None:
+    """The first file, by name, that is not as it was kept, and how; None where all are."""
+    for name in sorted(hashes.keys() | kept.keys()):
+        if name not in hashes:
+            return name, "is missing"
+        if name not in kept:
+            return name, "is new"
+        if hashes[name] != kept[name]:
+            return name, "has changed"
+    return None
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files that are frozen; the plan and the key whether they exist or not."""
+    return [folder / PLAN, folder / KEY, *sorted((folder / STIMULI).glob("[!.]*"))]
+
+
+def hashes_of(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file that is frozen, by its path in the folder. InputError where one cannot be read."""
     try:
         return {
             file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in files
+            for file in files_of(folder)
         }
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None

@@ -1,6 +1,7 @@
 """Who counts: listeners and what they answered, and the rule for exclusions.
 
-The rule of study.toml was frozen before the first answer. Catch trials decide about listeners by the first question.
+The rule of study.toml was frozen before the first answer. Catch trials decide about listeners by one question, the first
+where study.toml names no other.
 """
 
 from __future__ import annotations
@@ -79,12 +80,15 @@ def rule_in_words(plan: Plan) -> str:
         sentences.append("Of several complete sessions with one recruiting id only the first counts.")
     if design.catch:
         reach = ("", " or next to it", " or anywhere")[rule.identical_tolerance]
+        identical = "1 identical pair" if design.catch == 1 else f"{design.catch} identical pairs"
+        human = "1 pair" if design.catch == 1 else f"{design.catch} pairs"
         sentences.append(
-            f"Among the trials are {design.catch} identical pairs, to be answered in the middle of the scale{reach}, and "
-            f"{design.catch} pairs of a human tune and random notes, in which the tune is to be preferred; a listener "
-            f"who misses more than {rule.allowed_misses} of these {2 * design.catch} is excluded. The first question "
-            "decides."
+            f"Among the trials are {identical}, to be answered in the middle of the scale{reach}, and {human} of a human "
+            "tune and random notes, in which the tune is to be preferred; a listener who misses more than "
+            f"{rule.allowed_misses} of these {2 * design.catch} is excluded."
         )
+        if len(plan.questions) > 1:
+            sentences.append(f"The question “{plan.catch_question.text}” decides.")
     return " ".join(sentences) or "Every listener counts."
 
 
@@ -112,15 +116,15 @@ def listeners_of(
     plan: Plan, sessions: Sequence[Mapping[str, Any]], judgements: Sequence[Judgement]
 ) -> tuple[Listener, ...]:
     rule = plan.exclusions
-    primary = plan.questions[0].id
+    decides = plan.catch_question.id
     answered = Counter(one.listener for one in judgements)
     missed_identical = Counter(
         one.listener
         for one in judgements
-        if one.kind == IDENTICAL and abs(one.preference(primary)) > rule.identical_tolerance
+        if one.kind == IDENTICAL and abs(one.preference(decides)) > rule.identical_tolerance
     )
     missed_random = Counter(
-        one.listener for one in judgements if one.kind == RANDOM and one.preference(primary) <= 0
+        one.listener for one in judgements if one.kind == RANDOM and one.preference(decides) <= 0
     )
     known: set[str] = set()
     found = []

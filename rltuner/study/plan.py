@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rltuner.config_checks import check
@@ -59,6 +59,8 @@ class Exclusions:
     """Share of the trials that a listener must have answered."""
     one_per_id: bool = True
     """Of several complete sessions with one recruiting id only the first counts."""
+    catch_question: str = ""
+    """Id of the question whose answer decides whether a catch trial is missed; empty: the first."""
 
 
 @dataclass(frozen=True)
@@ -160,13 +162,13 @@ class Plan:
         check("exclusions", "least_share", rule.least_share, 0, 1)
         if not self.questions:
             raise InputError("questions: ask at least one")
-        names = [question.id for question in self.questions] + [asked.id for asked in self.listener_questions]
-        for name in names:
-            if not IDENTIFIER.fullmatch(name) or name in RESERVED or names.count(name) > 1:
-                raise InputError(
-                    f"question id {name!r}: use lower-case letters, digits and _, once each, and none of "
-                    f"{', '.join(sorted(RESERVED))}"
-                )
+        _check_ids([*self.questions, *self.listener_questions])
+        ids = [question.id for question in self.questions]
+        if rule.catch_question not in ("", *ids):
+            raise InputError(
+                f"exclusions.catch_question = {rule.catch_question!r}: no question has this id; the ids are "
+                f"{', '.join(ids)}"
+            )
         for kind, asked_of in (
             ("questions", self.questions),
             ("listener_questions", self.listener_questions),
@@ -189,9 +191,35 @@ class Plan:
         return tuple((a, b) for i, a in enumerate(names) for b in names[i + 1 :])
 
     @property
+    def catch_question(self) -> Question:
+        """The question whose answer decides whether a catch trial is missed."""
+        wanted = self.exclusions.catch_question or self.questions[0].id
+        return next(question for question in self.questions if question.id == wanted)
+
+    @property
     def trials(self) -> int:
         """Trials a listener, catch trials included."""
         return self.design.pairs + 2 * self.design.catch
+
+
+def _check_ids(questions: Sequence[Question | ListenerQuestion]) -> None:
+    """InputError for an id that cannot name a column of the export, or names two."""
+    names = [question.id for question in questions]
+    for name in names:
+        if not IDENTIFIER.fullmatch(name):
+            raise InputError(
+                f"question id {name!r}: an id begins with a lower-case letter and has at most 31 lower-case letters, "
+                "digits and _"
+            )
+        if name in RESERVED:
+            raise InputError(
+                f"question id {name!r}: the forms or the export have a field of this name; choose another, such as "
+                f"my_{name}"
+            )
+        if names.count(name) > 1:
+            raise InputError(
+                f"question id {name!r}: {names.count(name)} questions have it; give each its own"
+            )
 
 
 def _must_be_said(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,16 @@ from rltuner.errors import InputError
 from rltuner.study.plan import Plan
 
 FORMAT = 1
+COMMENTS = {
+    "exclusions": "Which listeners do not count. Every report states it first, in words.",
+    "allowed_misses": "A listener who misses more catch trials than this, of both kinds together, is excluded. A pair "
+    "with\nrandom notes is missed by not preferring the human tune.",
+    "identical_tolerance": "An identical pair is missed by an answer further than this from the middle: 0 lets only the "
+    'third\nanswer pass ("No difference"), 1 the ones beside it too, 2 every one.',
+    "least_share": "Share of the trials, catch trials included, that a listener must have answered: 1.0 all, 0.0 none.",
+    "one_per_id": "Of several complete sessions with one recruiting id (?id=...) only the first counts.",
+    "catch_question": "Id of the question whose answer decides whether a catch trial is missed; empty: the first.",
+}
 
 
 def read_plan(file: Path) -> Plan:
@@ -80,14 +90,15 @@ def plan_toml(plan: Plan) -> str:
     """The plan as TOML; `read_plan` gives it back."""
     lines = [
         "# A listening study of rltuner. Texts, questions and exclusions can be changed until the study starts.",
-        "# From its first start with `rltuner study serve` on, a change of this file stops the server.",
+        "# From its first start with `rltuner study serve` on, a change of this file stops the study until",
+        "# it is put back.",
         "# What [design] says of sources, items, catch, seconds and qpm is what the clips were made for.",
         f"format = {FORMAT}",
     ]
     if not plan.listener_questions:
         lines.append("listener_questions = []")
     for name in ("design", "exclusions", "texts"):
-        lines += ["", f"[{name}]", *_fields(getattr(plan, name))]
+        lines += ["", *_comment(name), f"[{name}]", *_fields(getattr(plan, name))]
     for name in ("questions", "listener_questions"):
         for entry in getattr(plan, name):
             lines += ["", f"[[{name}]]", *_fields(entry)]
@@ -95,7 +106,14 @@ def plan_toml(plan: Plan) -> str:
 
 
 def _fields(part: Any) -> list[str]:
-    return [f"{entry.name} = {_toml(getattr(part, entry.name))}" for entry in dataclasses.fields(part)]
+    lines = []
+    for entry in dataclasses.fields(part):
+        lines += [*_comment(entry.name), f"{entry.name} = {_toml(getattr(part, entry.name))}"]
+    return lines
+
+
+def _comment(name: str) -> list[str]:
+    return [f"# {line}" for line in COMMENTS.get(name, "").splitlines()]
 
 
 def _toml(value: Any) -> str:

@@ -21,6 +21,12 @@ from rltuner.study.export import export, write_files
 from rltuner.study.folder import frozen_at
 from rltuner.study.listeners import CAUGHT, INCLUDED, INCOMPLETE, REPEATED
 
+NOBODY = "No listener counts yet who has judged a pair, so there are no figures."
+LEGEND = (
+    "Contrasts: trials in which the first source was preferred / neither / the second; listeners who preferred the first "
+    "more often / as often / less often. Sign test over listeners, Mann-Whitney over ratings, Holm's correction over the "
+    "contrasts."
+)
 STATUSES = (INCLUDED, INCOMPLETE, REPEATED, CAUGHT)
 
 
@@ -32,6 +38,8 @@ def print_analysis(analysis: Analysis) -> None:
         show(f"{mark}{_made_of(analysis)}", markup=False, soft_wrap=True)
     show(analysis.rule, markup=False, soft_wrap=True)
     show(", ".join(f"{analysis.tally[status]} {status}" for status in STATUSES), markup=False)
+    if not analysis.findings:
+        show(NOBODY, markup=False)
     for finding in analysis.findings:
         show(f"\n{mark}{finding.question.text}", markup=False, soft_wrap=True)
         show(_sources_table(finding))
@@ -44,6 +52,8 @@ def print_analysis(analysis: Analysis) -> None:
             markup=False,
             soft_wrap=True,
         )
+    if analysis.findings:
+        show(f"\n{LEGEND}", markup=False, soft_wrap=True)
 
 
 def write_report(analysis: Analysis, folder: Path) -> list[Path]:
@@ -179,6 +189,7 @@ def _html(analysis: Analysis, plots: list[bytes]) -> str:
         a=analysis,
         plan=plan,
         statuses=STATUSES,
+        nobody=NOBODY,
         strengths=[_ordered(finding) for finding in analysis.findings],
         plots=["data:image/svg+xml;base64," + base64.b64encode(plot).decode() for plot in plots],
         about=about,

@@ -25,6 +25,7 @@ from rltuner.study.guard import Guard, Limits
 from rltuner.study.plan import POINTS
 from rltuner.study.schedule import Trial, trials_of
 from rltuner.study.store import ABOUT, DONE, SOUND, TRIALS, Answer, Dealt, Session, Store
+from rltuner.study.watch import Watch
 
 COOKIE_SECONDS = 30 * 24 * 3600
 MAX_PLAYS = 1000
@@ -36,6 +37,8 @@ STATIC = {
     "icon.svg": "image/svg+xml",
 }
 MEDIA = {".flac": "audio/flac", ".wav": "audio/wav"}
+REFUSALS = {409: ("Not yet", "Back to the melodies"), 503: ("Stopped for now", "Try again")}
+STOPPED = "The study has been stopped for now. All answers so far are kept. Please try again later."
 EARLY = 0.9  # of two clips' duration must pass before an answer counts: clocks and browsers are not exact
 
 Form = dict[str, str]
@@ -66,12 +69,18 @@ class Pages:
     study: Study
     store: Store
     templates: jinja2.Environment
+    watch: Watch
     preview: bool
 
     @property
     def cookie(self) -> str:
         """Of this study alone: cookies are shared by all ports of a host, and by all its paths."""
         return f"listener_{self.study.digest[:12]}" + ("_preview" if self.preview else "")
+
+    def check_unchanged(self) -> None:
+        """503 where a file of the study is no longer what it was: nothing is shown, and no answer is taken."""
+        if not self.watch.is_unchanged():
+            raise HTTPException(503, STOPPED)
 
     def home(self, request: Request) -> Response:
         """The page that the session is at."""
@@ -175,13 +184,19 @@ class Pages:
         if session is None:
             raise HTTPException(404)
         if path == "sample":
-            return _audio(self.study, self.study.sound_check, request)
+            return self._audio(self.study.sound_check, request)
         dealt = self.store.current(session) if session.stage == TRIALS else None
         if dealt is not None:
             for known, clip in ((dealt.path_a, dealt.trial.left), (dealt.path_b, dealt.trial.right)):
                 if secrets.compare_digest(known.encode(), path.encode()):
-                    return _audio(self.study, clip, request)
+                    return self._audio(clip, request)
         raise HTTPException(404)
+
+    def _audio(self, clip: str, request: Request) -> Response:
+        content = self.watch.clip(clip)
+        if content is None:
+            raise HTTPException(503, STOPPED)
+        return _ranged(content, MEDIA[self.study.clip_file(clip).suffix], request)
 
     def _session(self, request: Request) -> Session | None:
         token = request.cookies.get(self.cookie, "")
@@ -201,22 +216,24 @@ class Pages:
 
 def create_app(study: Study, store: Store, *, limits: Limits | None = None, preview: bool = False) -> FastAPI:
     """The application. `preview` says on every page that answers are not kept."""
-    pages = Pages(study, store, _templates(), preview)
+    pages = Pages(study, store, _templates(), Watch(study, preview=preview), preview)
+    unchanged = [Depends(pages.check_unchanged)]
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.router.redirect_slashes = False
-    app.add_api_route("/", pages.home, methods=["GET", "HEAD"])
+    app.add_api_route("/", pages.home, methods=["GET", "HEAD"], dependencies=unchanged)
     for name in ("consent", "sound", "about", "answer", "again"):
-        app.add_api_route(f"/{name}", getattr(pages, name), methods=["POST"])
-    app.add_api_route("/clip/{path}", pages.clip, methods=["GET", "HEAD"])
+        app.add_api_route(f"/{name}", getattr(pages, name), methods=["POST"], dependencies=unchanged)
+    app.add_api_route("/clip/{path}", pages.clip, methods=["GET", "HEAD"], dependencies=unchanged)
     for name, kind in STATIC.items():
         app.add_api_route(f"/{name}", _static(name, kind), methods=["GET", "HEAD"])
 
     def failed(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, StarletteHTTPException) else 500
         sentence = str(error.detail) if isinstance(error, HTTPException) and error.detail else "Not found."
-        if status != 409:
+        if status not in REFUSALS:
             return PlainTextResponse(sentence, status, headers=getattr(error, "headers", None))
-        return pages._page("refused", status, sentence=sentence)
+        heading, back = REFUSALS[status]
+        return pages._page("refused", status, heading=heading, sentence=sentence, back=back)
 
     app.add_exception_handler(StarletteHTTPException, failed)
     app.add_middleware(Guard, limits=limits if limits is not None else Limits())
@@ -244,12 +261,9 @@ def _static(name: str, kind: str) -> Any:
     return serve
 
 
-def _audio(study: Study, clip: str, request: Request) -> Response:
+def _ranged(content: bytes, kind: str, request: Request) -> Response:
     """A clip, whole or the one range of bytes that was asked for (Safari plays nothing without)."""
-    file = study.clip_file(clip)
-    content = file.read_bytes()
     headers = {"accept-ranges": "bytes"}
-    kind = MEDIA[file.suffix]
     wanted = request.headers.get("range", "")
     first, dash, last = wanted.removeprefix("bytes=").partition("-")
     digits = all(part.isascii() and part.isdigit() and len(part) < 12 for part in (first, last) if part)

@@ -99,12 +99,16 @@ def rows_as_read(
 
 
 def power(study: Study, simulated: Simulated, studies: int) -> dict[tuple[str, str], float]:
-    """Share of simulated studies in which the sign test of a contrast is significant at 5 % after Holm's correction."""
+    """Share of simulated studies in which the sign test of a contrast is significant at 5 % after Holm's correction.
+
+    Of the first question. A study in which no listener counts finds none.
+    """
     found = dict.fromkeys(study.plan.contrasts, 0)
     with progress_bar("simulating", studies) as advance:
         for number in range(studies):
-            for contrast in analysis_of(study, simulated, number, replicates=0).findings[0].contrasts:
-                found[contrast.sources] += contrast.sign_p_holm < 0.05
+            for finding in analysis_of(study, simulated, number, replicates=0).findings[:1]:
+                for contrast in finding.contrasts:
+                    found[contrast.sources] += contrast.sign_p_holm < 0.05
             advance(1, None)
     return {contrast: count / studies for contrast, count in found.items()}
 

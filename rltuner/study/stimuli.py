@@ -10,9 +10,10 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from rltuner.errors import InputError
 from rltuner.interrupts import cleanly_ended
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies, Vocabulary
 from rltuner.songs import ANY_PITCH
-from rltuner.sources import read_source
+from rltuner.sources import HUMAN, read_source
 from rltuner.storage import CONFIG, shipped_checkpoints
 from rltuner.study.folder import (
     FORMAT,
@@ -36,7 +37,7 @@ from rltuner.study.folder import (
     STIMULI,
     read_study,
 )
-from rltuner.study.plan import Plan
+from rltuner.study.plan import Design, Plan
 from rltuner.study.plan_file import plan_toml
 
 SUFFIX = ".flac"
@@ -76,6 +77,53 @@ def named(sources: Sequence[str]) -> list[tuple[str, str]]:
                     f"such as another_{name}={source}"
                 )
     return pairs
+
+
+def sources_of(design: Design, file: Path | None, given: Sequence[str]) -> list[tuple[str, str]]:
+    """(name, source) of each source that is `given`, else of those that the study.toml `file` names.
+
+    Raises InputError for a name that says nothing of what it was made from, which is in its study's key alone.
+    """
+    known = [*shipped_checkpoints(), HUMAN]
+    unknown = [name for name in design.sources if name not in known]
+    if not given and unknown:
+        every = " ".join(name if name in known else f"{name}=FOLDER" for name in design.sources)
+        raise InputError(
+            f"{file}: does not say what {unknown[0]!r} is made from; say it, such as --sources {every}"
+        )
+    return named(given or design.sources)
+
+
+def designed(
+    base: Design,
+    sources: Sequence[str],
+    given: Mapping[str, Any],
+    bars: int | None = None,
+    seconds: float | None = None,
+) -> tuple[Design, int]:
+    """A design, and the length of its melodies in events: `base`, but for its sources and what is given.
+
+    Args:
+      base: of another study, or the defaults.
+      sources: their names in the results.
+      given: values of pairs, items, catch, qpm and seed; None keeps that of `base`. Of items as many as a listener hears
+        are taken where `base` has fewer, and at least 8 where 0 is given.
+      bars, seconds: of every clip. Where neither is given, a clip has as many sixteenths as one of `base`.
+    """
+    changes = {name: value for name, value in given.items() if value is not None}
+    design = replace(base, sources=tuple(sources), **changes)
+    step = 15 / design.qpm  # seconds of a sixteenth
+    if bars is not None:
+        events = bars * 16
+    elif seconds is not None:
+        events = max(1, round(seconds / step))
+    else:
+        events = max(1, round(base.seconds * base.qpm / 15))
+    contrasts = max(1, len(sources) * (len(sources) - 1) // 2)
+    items = given.get("items") or max(
+        base.items if given.get("items") is None else 8, -(-design.pairs // contrasts)
+    )
+    return replace(design, items=items, seconds=round(events * step, 6)), events
 
 
 def new_study(
@@ -145,8 +193,9 @@ def new_study(
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
     read_study(folder)
+    trials = "1 pair" if plan.trials == 1 else f"{plan.trials} pairs"
     say(
-        f"{folder}: {len(every)} clips of {design.seconds:g} s; a listener hears {plan.trials} pairs, "
+        f"{folder}: {len(every)} clips of {design.seconds:g} s; a listener hears {trials}, "
         f"{2 * plan.trials * design.seconds / 60:.0f} minutes of music"
     )
     say(f"Read {folder / PLAN}, try it with: rltuner study serve {folder} --preview")

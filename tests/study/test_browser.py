@@ -10,12 +10,16 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from small_study import small_plan
+from small_study import make_study, small_plan
 
 from rltuner.study.folder import ANSWERS, Study, read_study
+from rltuner.study.plan import Question
 from rltuner.study.stimuli import new_study
 
 PHONE = {"width": 375, "height": 667}
@@ -30,10 +34,10 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return read_study(folder)
 
 
-@pytest.fixture(scope="module")
-def address(heard: Study) -> Iterator[str]:
-    """Where the command serves it."""
-    command = [sys.executable, "-m", "rltuner.cli", "study", "serve", str(heard.folder), "--port", "0"]
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[str]:
+    """Where the command serves a study."""
+    command = [sys.executable, "-m", "rltuner.cli", "study", "serve", str(folder), "--port", "0", *options]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert server.stdout is not None
     found = re.search(r"http://\S+", server.stdout.readline())
@@ -41,6 +45,22 @@ def address(heard: Study) -> Iterator[str]:
     yield found[0]
     server.terminate()
     assert server.wait(20) == -signal.SIGTERM
+
+
+@pytest.fixture(scope="module")
+def address(heard: Study) -> Iterator[str]:
+    with serving(heard.folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def two_questions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a study that asks two questions of a pair is served."""
+    questions = (Question("nicer", "Which is nicer?"), Question("odder", "Which is odder?"))
+    plan = replace(small_plan(pairs=1, items=1, catch=1), questions=questions, listener_questions=())
+    study = make_study(tmp_path_factory.mktemp("two") / "pilot", plan)
+    with serving(study.folder, "--preview") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +155,39 @@ def test_a_listener_goes_from_consent_to_debrief_on_a_phone_by_keyboard(
         question.id: question.choices[1] for question in heard.plan.listener_questions
     }
     assert recruiting
+
+
+@pytest.mark.parametrize("size", [PHONE, {"width": 1280, "height": 800}])
+def test_two_questions_stand_apart_and_the_keys_answer_one_after_the_other(
+    size: dict[str, int], two_questions: str, chromium: Browser
+) -> None:
+    context = chromium.new_context(viewport=size)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(two_questions)
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="I can hear it well").click()
+    first, second = (page.get_by_role("group", name=name) for name in ("Which is nicer?", "Which is odder?"))
+    end = first.locator("label").last.bounding_box()
+    heading = page.locator("legend", has_text="Which is odder?").bounding_box()
+    own = second.locator("label").first.bounding_box()
+    assert end
+    assert heading
+    assert own
+    before, after = heading["y"] - end["y"] - end["height"], own["y"] - heading["y"] - heading["height"]
+    assert before >= 24
+    assert before > after  # a heading is nearer to its own answers than to those above
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert "answer the first question, then the next" in page.locator(".keys").inner_text()
+    listen(page, "a", "b")
+    for key in "24":
+        page.keyboard.press(key)
+    expect(first.get_by_label("A, a little")).to_be_checked()
+    expect(second.get_by_label("B, a little")).to_be_checked()
+    page.keyboard.press("Enter")
+    expect(page).to_have_title(re.compile("Pair 2 of"))
+    context.close()
 
 
 def boxes(page: Page) -> list[dict[str, float]]:

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from small_study import make_study, small_plan
 
-from rltuner.study.analysis import analyse
+from rltuner.study.analysis import Analysis, analyse
 from rltuner.study.command import run_analyze, run_export, run_simulate
 from rltuner.study.folder import HUMAN_CATCH, SIMULATED, Study, read_study
-from rltuner.study.listeners import CAUGHT, INCLUDED, INCOMPLETE, REPEATED
-from rltuner.study.plan import Design, Exclusions, Plan
+from rltuner.study.listeners import CAUGHT, INCLUDED, INCOMPLETE, REPEATED, rule_in_words
+from rltuner.study.plan import Design, Exclusions, Plan, Question
+from rltuner.study.report import print_analysis, write_report
 from rltuner.study.schedule import Trial, trials_of
 from rltuner.study.simulate import Simulated, analysis_of, power, simulate
 
@@ -133,6 +134,59 @@ def test_listeners_are_excluded_by_the_rule_and_only_by_it(larger: Study) -> Non
     assert statuses == [INCLUDED] * 5 + [INCOMPLETE]
     assert "all of the 16 trials" in found.rule
     assert "at least 90%" in analyse(lenient, *rows(lenient, listeners), replicates=0).rule
+
+
+def test_the_rule_counts_in_plain_english() -> None:
+    assert "1 identical pair, " in rule_in_words(small_plan(catch=1))
+    assert "and 1 pair of a human tune" in rule_in_words(small_plan(catch=1))
+    assert "2 identical pairs, " in rule_in_words(small_plan(catch=2))
+    assert "and 2 pairs of a human tune" in rule_in_words(small_plan(catch=2))
+
+
+def test_one_question_decides_about_catch_trials_and_the_rule_says_which(larger: Study) -> None:
+    questions = (Question("odd", "Which is odder?"), Question("pleasing", "Which is nicer?"))
+
+    def judged(catch_question: str) -> Analysis:
+        plan = replace(larger.plan, questions=questions, exclusions=Exclusions(catch_question=catch_question))
+        sessions, trials = rows(larger, [{"judge": attentive}])
+        for row in trials:
+            row["answers"] = json.dumps({"odd": 1, **json.loads(row["answers"])})
+        return analyse(replace(larger, plan=plan), sessions, trials, replicates=0)
+
+    assert judged("").listeners[0].status == CAUGHT  # by "odd", the first
+    assert "“Which is odder?” decides" in judged("").rule
+    assert judged("pleasing").listeners[0].status == INCLUDED
+    assert "“Which is nicer?” decides" in judged("pleasing").rule
+
+
+def test_without_a_listener_who_counts_there_are_no_figures(
+    larger: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = analyse(larger, *rows(larger, [{"judge": left_only}, {"judge": attentive, "stop": 3}]))
+    print_analysis(found)
+    said = capsys.readouterr().out
+    assert "0 included, 1 incomplete" in said
+    assert "No listener counts yet" in said
+    write_report(found, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "No listener counts yet" in page
+    for text in (said, page):
+        assert not re.search(r"\+0\.00|1\.000|Kruskal|nan", text)
+    assert json.loads((tmp_path / "results.json").read_text())["questions"] == []
+    assert (tmp_path / "answers.csv").read_text().count(
+        "\n"
+    ) == 1 + 16 + 3  # everything that was answered is kept
+    nobody = power(larger, Simulated(2, TRUTH, 0.7, 0.0, 1.0, 0), 3)
+    assert set(nobody.values()) == {0.0}
+
+
+def test_the_terminal_says_what_the_figures_of_a_contrast_are(
+    larger: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_analysis(analyse(larger, *rows(larger, [{"judge": attentive}] * 6), replicates=0))
+    said = capsys.readouterr().out
+    assert "0/0/24" in said
+    assert "the first source was preferred / neither / the second" in said
 
 
 def test_known_strengths_of_simulated_listeners_are_recovered(larger: Study) -> None:

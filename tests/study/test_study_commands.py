@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 
 from rltuner.melody import Melodies, Vocabulary
 from rltuner.study.folder import ANSWERS, FROZEN, KEY, PLAN, STIMULI, Study, read_study
-from rltuner.study.plan import Plan
+from rltuner.study.plan import Design, Plan
 from rltuner.study.plan_file import read_plan
 from rltuner.study.stimuli import _clips, _melodies
 
@@ -237,6 +237,83 @@ def test_a_study_takes_over_the_texts_and_rules_of_another(tmp_path: Path) -> No
     assert plan.design.sources == ("psi", "human")
     assert plan.design.seconds == pytest.approx(0.3)
     assert plan.questions == Plan().questions
+
+
+MINE = """
+[design]
+sources = ["psi", "human"]
+pairs = 10
+items = 12
+catch = 0
+seconds = 4.0
+qpm = 120.0
+seed = 5
+shared_device = true
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "design", "events"),
+    [
+        ((), Design(("psi", "human"), 10, 12, 0, 4.0, 120.0, 5, True), 32),
+        (
+            ("--sources", "q", "psi", "human", "--pairs", 39, "--seed", 0),
+            Design(("q", "psi", "human"), 39, 13, 0, 4.0, 120.0, 0, True),
+            32,
+        ),
+        (("--qpm", 60, "--catch", 1), Design(("psi", "human"), 10, 12, 1, 8.0, 60.0, 5, True), 32),
+        (("--bars", 1, "--items", 0), Design(("psi", "human"), 10, 10, 0, 2.0, 120.0, 5, True), 16),
+        (("--seconds", 1, "--pairs", 3), Design(("psi", "human"), 3, 12, 0, 1.0, 120.0, 5, True), 8),
+    ],
+)
+def test_what_the_command_line_does_not_say_of_the_design_comes_from_the_config(
+    words: tuple[object, ...], design: Design, events: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[object, ...]] = []
+    monkeypatch.setattr("rltuner.study.stimuli.new_study", lambda *given: made.append(given))
+    (tmp_path / "mine.toml").write_text(MINE)
+    assert run("new", tmp_path / "x", "--config", tmp_path / "mine.toml", *words) == 0
+    assert made == [(tmp_path / "x", list(design.sources), Plan(design=design), events)]
+
+
+def test_without_a_config_the_design_is_the_documented_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[Plan, int]] = []
+    monkeypatch.setattr("rltuner.study.stimuli.new_study", lambda *given: made.append(given[2:]))
+    for words in ((), ("--qpm", 50), ("--pairs", 95), ("--sources", "before=q", "after=psi", "--items", 50)):
+        assert run("new", tmp_path / "x", *words) == 0
+    assert made == [
+        (Plan(), 64),
+        (Plan(design=Design(seconds=19.2, qpm=50.0)), 64),
+        (Plan(design=Design(pairs=95, items=10)), 64),
+        (Plan(design=Design(("before", "after"), items=50)), 64),
+    ]
+
+
+def test_a_source_that_the_config_only_names_must_be_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(MINE.replace('"psi"', '"before"'))
+    assert run("new", tmp_path / "x", "--config", file) == 2
+    error = error_of(capsys)
+    assert f"{file}: does not say what 'before' is made from" in error
+    assert "--sources before=FOLDER human" in error
+
+
+@pytest.mark.parametrize("command", ["analyze", "export"])
+def test_the_help_names_the_folders_that_are_written_to(
+    command: str, pilot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command, "--help") == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "NAME The study's folder." in said
+    assert "NAME/analysis; NAME/analysis-simulated with --simulated" in said
+    assert run("simulate", pilot, "--listeners", 2) == 0
+    assert run(command, pilot, "--simulated", *(["--report"] if command == "analyze" else [])) == 0
+    assert (pilot / "analysis-simulated" / "answers.csv").is_file()
+    assert not (pilot / "analysis").exists()
 
 
 def test_the_server_needs_no_torch_and_help_needs_no_server() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from rltuner.errors import InputError
-from rltuner.study.plan import Design, ListenerQuestion, Plan, Question, Texts
+from rltuner.study.plan import Design, Exclusions, ListenerQuestion, Plan, Question, Texts
 from rltuner.study.plan_file import plan_toml, read_plan
 from rltuner.study.schedule import Items, Trial, trials_of
 
@@ -149,6 +149,22 @@ def test_a_plan_is_its_toml(tmp_path: Path) -> None:
     assert read_plan(file).listener_questions == ()
 
 
+def test_study_toml_explains_every_field_of_the_exclusions() -> None:
+    lines = plan_toml(Plan()).splitlines()
+    for field in fields(Exclusions):
+        place = next(i for i, line in enumerate(lines) if line.startswith(f"{field.name} = "))
+        assert lines[place - 1].startswith("# "), field.name
+
+
+def test_a_study_toml_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Without comments, and without the question that decides about catch trials."""
+    file = tmp_path / "study.toml"
+    kept = (line for line in plan_toml(Plan()).splitlines() if not line.startswith(("#", "catch_question")))
+    file.write_text("\n".join(kept), encoding="utf-8")
+    assert read_plan(file) == Plan()
+    assert read_plan(file).catch_question.id == "pleasing"
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -159,9 +175,32 @@ def test_a_plan_is_its_toml(tmp_path: Path) -> None:
         ("[design]\nsources = ['psi', 'psi']", "each once"),
         ("[design]\npairs = 100", "items = 8"),
         ("[exclusions]\nidentical_tolerance = 3", "identical_tolerance = 3"),
-        ("[[questions]]\nid = 'trial'\ntext = '?'", "question id 'trial'"),
-        ("[[listener_questions]]\nid = 'status'\ntext = '?'\nchoices = ['a', 'b']", "question id 'status'"),
-        ("[[questions]]\nid = 'seconds'\ntext = '?'", "question id 'seconds'"),
+        (
+            "[exclusions]\ncatch_question = 'nice'",
+            "catch_question = 'nice': no question has this id; the ids are pleasing",
+        ),
+        (
+            "[[questions]]\nid = 'Nice'\ntext = '?'",
+            "question id 'Nice': an id begins with a lower-case letter",
+        ),
+        ("[[questions]]\nid = 'a-b'\ntext = '?'", "question id 'a-b': an id begins with a lower-case letter"),
+        (
+            "[[questions]]\nid = 'age'\ntext = '?'\n"
+            "[[listener_questions]]\nid = 'age'\ntext = '?'\nchoices = ['a', 'b']",
+            "question id 'age': 2 questions have it; give each its own",
+        ),
+        (
+            "[[questions]]\nid = 'trial'\ntext = '?'",
+            "question id 'trial': the forms or the export have a field of this name",
+        ),
+        (
+            "[[listener_questions]]\nid = 'status'\ntext = '?'\nchoices = ['a', 'b']",
+            "question id 'status': the forms or the export have a field of this name",
+        ),
+        (
+            "[[questions]]\nid = 'seconds'\ntext = '?'",
+            "question id 'seconds': the forms or the export have a field of this name",
+        ),
         (
             "\n".join(
                 f"[[listener_questions]]\nid = 'x{i}'\ntext = '?'\nchoices = ['a', 'b']" for i in range(41)
@@ -204,3 +243,4 @@ def test_a_mistake_in_study_toml_is_one_line_that_names_the_field(
     assert says in str(error.value)
     assert str(error.value).startswith(f"{file}: ")
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < len(str(file)) + 200
