@@ -14,11 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rltuner.config import FinetuneConfig, PretrainConfig, preset
+    from rltuner.config import FinetuneConfig, PretrainConfig
     from rltuner.errors import InputError
     from rltuner.melody import Melodies, Meter, Vocabulary
     from rltuner.note_rnn import NoteRNN
     from rltuner.policy import Policy, load
+    from rltuner.presets import preset
     from rltuner.tuner import finetune
 
     __version__: str
@@ -34,7 +35,7 @@ _HOMES = {
     "Vocabulary": "melody",
     "finetune": "tuner",
     "load": "policy",
-    "preset": "config",
+    "preset": "presets",
 }
 
 __all__ = [

@@ -5,8 +5,6 @@ Nothing heavy is imported here, so that `rltuner --help` answers at once. Values
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,7 +33,6 @@ PresetName = Literal["quick", "best", "paper"]
 
 __all__ = [
     "DEFAULT_C",
-    "PRESETS",
     "Algorithm",
     "EvaluateConfig",
     "FinetuneConfig",
@@ -43,7 +40,6 @@ __all__ = [
     "PresetName",
     "PretrainConfig",
     "check",
-    "preset",
     "tidy",
 ]
 
@@ -282,64 +278,3 @@ class EvaluateConfig:
         check(where, "c", self.c, 1e-6)
         if self.bound and self.rules is None:
             raise InputError("evaluate: bound without rules; name the book, such as --rules magenta")
-
-
-# What each preset changes of finetune's defaults.
-PRESETS: dict[str, dict[str, object]] = {
-    "quick": {},
-    "best": {
-        "events": 900_000,  # besides those of the particles
-        "gamma": 0.91,
-        "trace": 0.7,
-        "batch_size": 128,
-        "replay": 0,
-        "replayed": 0.0,
-        "huber": 8.0,
-        "smc": 32,
-        "smc_c": 0.45,
-        "smc_replayed": 3.0,
-        "repeated": 0.25,
-        "least_distinct": 0.97,
-    },
-    "paper": {
-        "events": 1_000_000,
-        "c": 0.5,
-        "gamma": 0.5,
-        "as_earned": False,
-        "trace": 0.0,
-        "batch_size": 32,
-        "minibatch_size": 1,  # 32 transitions
-        "replay": 3125,  # 100,000 transitions
-        "replayed": 5.4,  # 6.4 learned transitions for each composed one
-        "learning_rate": 1e-3,
-        "target_rate": 0.01,
-        "clip": 5.0,
-        "greedy": True,
-        "epsilon": 1.0,
-        "epsilon_end": 0.1,
-    },
-}
-
-
-# Q has no entropy term: looking as far ahead as the others it settles on few melodies, and steered ones tempt it there
-# the sooner (docs/algorithms.md, "Collapse"). So `best` is `quick` for Q.
-Q_GAMMA = 0.76
-
-
-def preset(name: PresetName, **fields: object) -> FinetuneConfig:
-    """The preset's configuration of finetune, with some fields changed.
-
-    Raises InputError for an unknown preset or field, or a value out of range.
-    """
-    known = [field.name for field in dataclasses.fields(FinetuneConfig)]
-    for field in fields:
-        if field not in known:
-            near = difflib.get_close_matches(field, known, n=1)
-            raise InputError(
-                f"preset: unknown field {field!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
-            )
-    if name not in PRESETS:
-        raise InputError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
-    is_q = fields.get("algo") == "q" and name != "paper"
-    values = {**({"gamma": Q_GAMMA} if is_q else PRESETS[name]), **fields}
-    return dataclasses.replace(FinetuneConfig(preset=name), **values)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from typing import Any
 from rltuner import __version__
 from rltuner.atomic import naming, write_atomically
 from rltuner.compose import compose
-from rltuner.config import FinetuneConfig, preset
+from rltuner.config import FinetuneConfig
 from rltuner.console import output_console, say
 from rltuner.eval.diversity import distinct_share
 from rltuner.eval.paper import evaluate
@@ -22,6 +22,7 @@ from rltuner.eval.table import markdown_table, terminal_table, without_intervals
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import Objective, measure
 from rltuner.policy import Policy
+from rltuner.presets import preset
 from rltuner.rules.book import RuleBook
 from rltuner.run_folder import RunFolder
 

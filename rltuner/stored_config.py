@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from rltuner.config import PRESETS, Algorithm, FinetuneConfig, PretrainConfig, preset
+from rltuner.config import Algorithm, FinetuneConfig, PretrainConfig
 from rltuner.errors import InputError
+from rltuner.presets import PRESETS, preset
 
 
 def finetune_defaults(words: Sequence[str]) -> FinetuneConfig:

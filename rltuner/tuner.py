@@ -99,7 +99,8 @@ def _tune(
     """All rounds after the first `updates`; raises KeyboardInterrupt where Ctrl-C ended them early."""
     total = rounds_of(config)
     if updates >= total:
-        say(f"{folder.path}: tuned to its end already; --events with a larger number goes on")
+        say(f"{folder.path}: tuned to its end; its results are written again (a larger --events goes on)")
+        return
     events = config.batch_size * config.length
     say(f"{config.algo} learning with the {book.name} book from {config.note_rnn}; run folder {folder.path}")
     with progress_bar("tuning", total * events) as advance:

@@ -22,7 +22,6 @@ from baselines import LENGTH, best_of_n, particles, ppo
 
 import rltuner
 from rltuner.compose import compose
-from rltuner.config import preset
 from rltuner.console import say
 from rltuner.eval.diversity import distinct_share
 from rltuner.eval.plots import pyplot, save_png
@@ -31,6 +30,7 @@ from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import measure
 from rltuner.policy import Policy
+from rltuner.presets import preset
 from rltuner.replay import Replay
 from rltuner.rules.book import RuleBook, load_rulebook
 from rltuner.tuner import rounds_of, tune_round

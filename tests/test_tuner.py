@@ -17,13 +17,14 @@ import torch
 import tyro
 
 from rltuner.compose import compose
-from rltuner.config import DEFAULT_C, FinetuneConfig, preset
+from rltuner.config import DEFAULT_C, FinetuneConfig
 from rltuner.errors import InputError
 from rltuner.learner import Learner
 from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import measure
 from rltuner.policy import load
+from rltuner.presets import preset
 from rltuner.replay import Replay
 from rltuner.results import command_text
 from rltuner.rules import load_rulebook
