@@ -163,11 +163,7 @@ def _effect_rows(judgements: Sequence[Judgement], rows: Sequence[Row]) -> list[t
         values = [found[j.name].get(row.name) for j in judgements[1:]]
         if any(e is not None and abs(e.value) >= EFFECT_FLOOR and (e.low > 0 or e.high < 0) for e in values):
             cell = [f"{e.value:+.2f} [{e.low:+.2f}, {e.high:+.2f}]" if e is not None else "–" for e in values]
-            title = (
-                row.title.strip()
-                if not row.title.startswith(" ")
-                else f"{parent.lower()}, {row.title.strip()}"
-            )
+            title = row.title.strip() if not row.title.startswith(" ") else f"{parent}, {row.title.strip()}"
             result.append((title, cell))
     return result
 

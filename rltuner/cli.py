@@ -58,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         sys.exit(2)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nothing to say, and nobody to say it to
+        # The reader of our output has gone. What is still in the buffer goes nowhere, so that Python's own flush at the
+        # end has nothing to complain about.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
         sys.exit(0)
     except OSError as error:
         if error.errno not in _OF_THE_MACHINE:
