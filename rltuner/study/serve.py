@@ -92,6 +92,7 @@ def server_config(app: Callable[..., Any]) -> uvicorn.Config:
         http=connections.Connection,
         ws="none",
         log_level="warning",
+        log_config=None,  # uvicorn's would close what other libraries log to
         access_log=False,
         server_header=False,
         timeout_keep_alive=connections.IDLE_SECONDS,
