@@ -1,6 +1,7 @@
 """How all tests run, and the reference implementation's numbers."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import Policy
 
+# In the background of a shell, or under nohup, these are ignored; tests are about what they do.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 torch.set_num_threads(1)
 settings.register_profile("rltuner", deadline=None, derandomize=True, database=None)
 settings.load_profile("rltuner")

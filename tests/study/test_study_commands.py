@@ -191,7 +191,6 @@ def test_a_preview_that_is_ended_leaves_nothing_behind(number: int, study: Study
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "TMPDIR": str(tmp_path)},
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup has SIGHUP ignored
     )
     assert server.stdout is not None
     assert b"http://" in server.stdout.readline()
