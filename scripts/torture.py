@@ -290,6 +290,8 @@ BROKEN += ("crowds that went wrong", "wrong exit codes", "configurations that br
 def main() -> None:
     """All suites, or those named."""
     chosen, beside = sys.argv[1:] or list(SUITES), None
+    if unknown := [word for word in chosen if word not in (*SUITES, "--json")]:
+        sys.exit(f"torture.py: unknown suite {unknown[0]!r}; use some of {', '.join(SUITES)}")
     is_beside = "--json" in chosen
     if len(chosen) > 1 and "numbers" in chosen and not is_beside:  # on the other core
         chosen.remove("numbers")
