@@ -131,6 +131,8 @@ def bench_tune() -> None:
             seconds,
             f"{events / seconds[0]:,.0f} events/s composed, {6.4 * events / seconds[0]:,.0f} learned; minibatches of 256",
         )
+    config = rltuner.preset("quick")  # the parts of the first round above
+    learner = Learner(note_rnn, config)
     melodies = compose(learner.policy, config.batch_size, config.length, generator=generator)
     small = melodies[: config.minibatch_size]
     rewards = reward(learner.backup, book.score(melodies)["total"], torch.zeros(melodies.events.shape))
