@@ -148,8 +148,10 @@ class FinetuneConfig:
     """Melodies kept of theirs, the latest ones."""
     smc_replayed: float = 2.0
     """Melodies of theirs that are learned from, for each new one."""
+    smc_later: float = 1.0
+    """Share of these that is left after the first quarter of the events."""
     repeated: float = 0.0
-    """Melodies with a passage repeated, theirs or else the new ones, that are learned from, for each new one."""
+    """New melodies with a passage repeated that are learned from besides, for each new one."""
     minibatch_size: int = 32
     """Melodies a gradient step."""
     learning_rate: float = 2e-3
@@ -206,7 +208,15 @@ class FinetuneConfig:
         for name in ("replay", "evaluate"):
             check(where, name, getattr(self, name), 0, MOST_MELODIES)
         check(where, "samples", self.samples, 0, MOST_FILES)
-        for name in ("gamma", "trace", "target_rate", "epsilon", "epsilon_end", "least_distinct"):
+        for name in (
+            "gamma",
+            "trace",
+            "target_rate",
+            "epsilon",
+            "epsilon_end",
+            "smc_later",
+            "least_distinct",
+        ):
             check(where, name, getattr(self, name), 0, 1)
         for name in ("learning_rate", "value_learning_rate"):
             check(where, name, getattr(self, name), 0, 1)

@@ -12,7 +12,7 @@ from rltuner.errors import InputError
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {},
     "best": {
-        "events": 900_000,  # besides those of the particles
+        "events": 3_600_000,  # besides those of the particles
         "gamma": 0.91,
         "trace": 0.7,
         "batch_size": 128,
@@ -20,10 +20,13 @@ PRESETS: dict[str, dict[str, object]] = {
         "replayed": 0.0,
         "huber": 8.0,
         "smc": 32,
+        "smc_every": 8,
         "smc_c": 0.45,
         "smc_replayed": 3.0,
-        "repeated": 0.25,
+        "smc_later": 1 / 6,
+        "repeated": 1.5,
         "least_distinct": 0.97,
+        "likeliest": 1e-7,
     },
     "paper": {
         "events": 1_000_000,

@@ -221,13 +221,11 @@ def tune_round(
         if updates % config.smc_every == 0:
             found = steered(learner, book, generator)
             replay.steered.add(found, judge(learner, book, found)[1])
-        if count := round(config.smc_replayed * config.batch_size):
+        share = 1.0 if done < 0.25 else config.smc_later
+        if count := round(share * config.smc_replayed * config.batch_size):
             parts.append(replay.steered.draw(count, melodies, generator))
     if count := round(config.repeated * config.batch_size):
-        source = (
-            replay.steered.draw(count, melodies, generator)[0] if replay.steered is not None else melodies
-        )
-        edited = with_a_passage_repeated(source[torch.arange(count) % len(source)], generator)
+        edited = with_a_passage_repeated(melodies[torch.arange(count) % len(melodies)], generator)
         parts.append((edited, judge(learner, book, edited)[1]))
     pool = Melodies.concatenate([part for part, _ in parts])
     learner.set_progress(updates, done)
