@@ -38,6 +38,16 @@ def test_a_shipped_policy_beats_the_paper_without_collapsing(name: str) -> None:
     assert mean_edit_distance(melodies, 4000)[0] > share * mean_edit_distance(own, 4000)[0]
 
 
+@pytest.mark.parametrize("name", ["psi", "g"])
+def test_motifs_return_while_melodies_differ(name: str) -> None:
+    melodies = load(name).compose(COUNT, 32, seed=12)
+    rows = evaluate(melodies)
+    assert rows["notes_in_repeated_motif"] > 0.007  # 0.01 or more among 100,000
+    assert rows["compositions_starting_with_tonic"] > 0.9
+    assert rows["leaps_resolved"] > 0.95
+    assert distinct_share(melodies) > 0.996  # of so few; 0.99 or more among 100,000
+
+
 def test_every_checkpoint_has_a_card_and_says_how_it_was_made() -> None:
     for name in shipped_checkpoints():
         folder = Path(__file__).parents[1] / "checkpoints" / name
