@@ -48,9 +48,16 @@ PRESETS: dict[str, dict[str, object]] = {
 }
 
 
-# Q has no entropy term: looking as far ahead as the others it settles on few melodies, and steered ones tempt it there
-# the sooner (docs/algorithms.md, "Collapse"). So `best` is `quick` for Q.
-Q_GAMMA = 0.76
+# Where an algorithm has values of its own. Q has no entropy term: looking as far ahead as the others it settles on few
+# melodies, and steered ones tempt it there the sooner (docs/algorithms.md, "Collapse"), so its `best` is its `quick`. G's
+# policy is p times what it learned: the tonic after a primer that makes it unlikely takes a lower c and steered ones.
+Q_QUICK: dict[str, object] = {"gamma": 0.76}
+G_BEST: dict[str, object] = {"c": 0.65, "smc_later": 0.333, "repeated": 1.2}
+OF_ALGORITHM: dict[tuple[str, str], dict[str, object]] = {
+    ("quick", "q"): Q_QUICK,
+    ("best", "q"): Q_QUICK,
+    ("best", "g"): {**PRESETS["best"], **G_BEST},
+}
 
 
 def preset(name: PresetName, **fields: object) -> FinetuneConfig:
@@ -67,6 +74,6 @@ def preset(name: PresetName, **fields: object) -> FinetuneConfig:
             )
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
-    is_q = fields.get("algo") == "q" and name != "paper"
-    values = {**({"gamma": Q_GAMMA} if is_q else PRESETS[name]), **fields}
+    changes = OF_ALGORITHM.get((name, str(fields.get("algo"))), PRESETS[name])
+    values = {**changes, **fields}
     return dataclasses.replace(FinetuneConfig(preset=name), **values)  # type: ignore[arg-type]
