@@ -34,9 +34,9 @@ def steered(learner: Learner, book: RuleBook, generator: torch.Generator) -> Mel
 
 
 def with_a_passage_repeated(melodies: Melodies, generator: torch.Generator) -> Melodies:
-    """Each melody with a passage played again right after its first half bar: int64 [B, T], the rest as it was.
+    """Each melody with a passage that comes again half a bar after it began: int64 [B, T], the rest as it was.
 
-    The passage begins anywhere; half a bar later it comes again, for half a bar to three quarters of one. The way from
+    The passage begins anywhere; its copy lasts half a bar to three quarters of one. The way from
     original to copy is always the same, since a network of 100 units learns to copy over one distance, and not over any;
     and copies are short, since a melody that repeats itself to its end has no single highest or lowest note. Melodies
     shorter than a bar stay as they are. This is how a policy comes to see what an exact repetition earns, of which it

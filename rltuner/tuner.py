@@ -217,13 +217,12 @@ def tune_round(
     if len(replay) and (count := round(config.replayed * config.batch_size)):
         parts.append(replay.draw(count, melodies, generator))
     replay.add(melodies, rewards)
-    if replay.steered is not None:
+    share = 1.0 if done < 0.25 else config.smc_later
+    if replay.steered is not None and (count := round(share * config.smc_replayed * config.batch_size)):
         if updates % config.smc_every == 0:
             found = steered(learner, book, generator)
             replay.steered.add(found, judge(learner, book, found)[1])
-        share = 1.0 if done < 0.25 else config.smc_later
-        if count := round(share * config.smc_replayed * config.batch_size):
-            parts.append(replay.steered.draw(count, melodies, generator))
+        parts.append(replay.steered.draw(count, melodies, generator))
     if count := round(config.repeated * config.batch_size):
         edited = with_a_passage_repeated(melodies[torch.arange(count) % len(melodies)], generator)
         parts.append((edited, judge(learner, book, edited)[1]))

@@ -401,6 +401,14 @@ def test_q_looks_less_far_ahead_unless_told_otherwise() -> None:
     assert preset("best", algo="q", gamma=1.0).gamma == 1.0
 
 
+def test_g_has_a_c_of_its_own_in_best_unless_told_otherwise() -> None:
+    assert preset("best", algo="g").c < preset("best", algo="psi").c
+    assert preset("best", algo="g", c=1.5).c == 1.5
+    changed = {"c", "smc_later", "repeated", "algo"}
+    psi, g = (dataclasses.asdict(preset("best", algo=algo)) for algo in ("psi", "g"))
+    assert {name for name in psi if psi[name] != g[name]} == changed
+
+
 def test_resuming_needs_something_to_resume(note_rnn: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"config\.toml"):
         finetune_defaults(["--resume", str(tmp_path)])
