@@ -152,12 +152,16 @@ class FinetuneConfig:
     """Share of these that is left after the first quarter of the events."""
     repeated: float = 0.0
     """New melodies with a passage repeated that are learned from besides, for each new one."""
+    passes: int = 1
+    """How often each round's melodies are learned from, towards the same targets."""
     minibatch_size: int = 32
     """Melodies a gradient step."""
     learning_rate: float = 2e-3
     """Adam's."""
+    value_units: int = 32
+    """Units of the value network's LSTM layer."""
     value_learning_rate: float = 1e-2
-    """Adam's, for the value head."""
+    """Adam's, for the value network."""
     target_rate: float = 0.05
     """Share of the policy network that goes into the target network each step (the paper's eta, 0.01)."""
     huber: float = 0.0
@@ -203,6 +207,8 @@ class FinetuneConfig:
         check(where, "length", self.length, 1, MOST_EVENTS)
         for name in ("batch_size", "minibatch_size"):
             check(where, name, getattr(self, name), 1, MOST_AT_ONCE)
+        check(where, "passes", self.passes, 1, 100)
+        check(where, "value_units", self.value_units, 1, MOST_UNITS)
         check(where, "threads", self.threads, 1, MOST_THREADS)
         check(where, "checkpoint_every", self.checkpoint_every, 1, MOST_ROUNDS)
         for name in ("replay", "evaluate"):

@@ -3,6 +3,7 @@
 Three copies of the Note RNN, as in the paper: the policy network learns, the target network follows it slowly, the
 reward network stays as it is and gives log p. Scores are S(s, a) = V(s) + A(s, a) (see `backups`); A comes from the
 policy network's logits and V from a value network of its own, so that the scale of returns does not disturb the policy.
+The value network begins anew, and is small: what is still to be earned follows from a few features of a melody.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import copy
 import hashlib
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
 
 from rltuner.backups import advantage, excess, targets
 from rltuner.config import FinetuneConfig
-from rltuner.melody import Melodies
+from rltuner.melody import Melodies, Vocabulary
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import Policy, inputs_of
 from rltuner.storage import check_tensors
@@ -28,15 +30,15 @@ VALUE_SCALE = 20.0  # rough size of the rules' return of 32 events, before divis
 class ValueNetwork(nn.Module):
     """V(s_t), in nats, of every step of melodies of T events: float32 [B, T].
 
-    The features of a copy of the Note RNN, a linear head that starts at zero, and an offset for each step, since how
-    much reward is left depends on how much time is. The network's own output is V / `scale`, of order 1.
+    One LSTM layer of `units` that begins with weights of its own, a linear head that starts at zero, and an offset for
+    each step, since how much reward is left depends on how much time is. The network's own output is V / `scale`, of
+    order 1.
     """
 
-    def __init__(self, note_rnn: NoteRNN, length: int, scale: float) -> None:
+    def __init__(self, vocabulary: Vocabulary, units: int, length: int, scale: float) -> None:
         super().__init__()
-        self.network = copy.deepcopy(note_rnn)
-        self.network.requires_grad_(True)
-        self.network.output = nn.Linear(note_rnn.hidden_sizes[-1], 1)
+        self.network = NoteRNN(vocabulary, (units,))
+        self.network.output = nn.Linear(units, 1)
         nn.init.zeros_(self.network.output.weight)
         nn.init.zeros_(self.network.output.bias)
         self.by_step = nn.Parameter(torch.zeros(length))
@@ -68,7 +70,9 @@ class Learner:
         self.policy = Policy.tuned_from(config.algo, note_rnn, config.temperature).to(device)
         self.backup = self.policy.backup
         self.policy.network.requires_grad_(True)
-        self.value = ValueNetwork(note_rnn, config.length, VALUE_SCALE / config.c).to(device)
+        self.value = ValueNetwork(
+            note_rnn.vocabulary, config.value_units, config.length, VALUE_SCALE / config.c
+        ).to(device)
         self.target_network = copy.deepcopy(self.policy.network).requires_grad_(False)
         self.target_value = copy.deepcopy(self.value).requires_grad_(False)
         self.optimiser = torch.optim.Adam(
@@ -79,6 +83,9 @@ class Learner:
             betas=(0.9, 0.99),
             fused=True,
         )
+        self._learned = [*self.policy.network.parameters(), *self.value.parameters()]
+        self._threads = config.threads if device.type == "cpu" else 1
+        self._pool = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))
 
     @torch.no_grad()
     def log_prior(self, melodies: Melodies) -> Tensor:
@@ -113,25 +120,48 @@ class Learner:
     def learn(self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None = None) -> float:
         """One gradient step of the scores towards their goals; returns the loss before it, nats squared.
 
+        Each thread takes a share of the melodies: an LSTM that has a core to itself is faster than one that shares two.
+
         `log_prior` as for `goals`.
         """
+        size = -(-len(melodies) // self._threads)
+        shares = [
+            (
+                melodies[i : i + size],
+                goals[i : i + size],
+                None if log_prior is None else log_prior[i : i + size],
+            )
+            for i in range(0, len(melodies), size)
+        ]
+        weight = 1 / len(melodies)
+        run = map if len(shares) == 1 else self._pool.map
+        found = list(run(lambda share: self._gradients(*share, weight), shares))
+        for _, gradients in found[1:]:
+            torch._foreach_add_(found[0][1], gradients)
+        for parameter, gradient in zip(self._learned, found[0][1], strict=True):
+            parameter.grad = gradient
+        nn.utils.clip_grad_norm_(self.policy.network.parameters(), self.config.clip)
+        nn.utils.clip_grad_norm_(self.value.parameters(), self.config.clip)
+        self.optimiser.step()
+        self._follow(self.target_network, self.policy.network)
+        self._follow(self.target_value, self.value)
+        return sum(loss for loss, _ in found)
+
+    def _gradients(
+        self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None, weight: float
+    ) -> tuple[float, list[Tensor]]:
+        """Of some of a step's melodies: their part of the loss, each melody weighing `weight`, and its gradients."""
         inputs, skipped = inputs_of(melodies)
         a = self._advantage(self.policy.network, self._referred_to(melodies, log_prior), inputs, skipped)
         score = self.value(inputs, skipped) + a.gather(2, melodies.events[..., None])[..., 0]
         if (
             self.config.huber
         ):  # steered melodies can be far off, and the squares of a few would drown the rest
-            loss = 2 * nn.functional.huber_loss(score, goals, delta=self.config.huber)
+            losses = 2 * nn.functional.huber_loss(score, goals, reduction="none", delta=self.config.huber)
         else:
-            loss = (goals - score).square().mean()
-        self.optimiser.zero_grad()
-        (loss / self.value.scale**2).backward()
-        nn.utils.clip_grad_norm_(self.policy.network.parameters(), self.config.clip)
-        nn.utils.clip_grad_norm_(self.value.parameters(), self.config.clip)
-        self.optimiser.step()
-        self._follow(self.target_network, self.policy.network)
-        self._follow(self.target_value, self.value)
-        return float(loss.detach())
+            losses = (goals - score).square()
+        loss = weight * losses.mean(dim=1).sum()
+        return float(loss.detach()), list(torch.autograd.grad(loss / self.value.scale**2, self._learned))
 
     def _referred_to(self, melodies: Melodies, log_prior: Tensor | None) -> Tensor | None:
         """log p of every class where the algorithm's scores refer to it (G), known or not; else None."""

@@ -54,6 +54,10 @@ class NoteRNN(nn.Module):
                 nn.LSTM(size, hidden, batch_first=True) for size, hidden in itertools.pairwise(sizes)
             )
             self.output = nn.Linear(sizes[-1], self.vocabulary.size)
+        one_hot = nn.functional.pad(
+            torch.eye(self.vocabulary.size), (0, 0, 1, 0)
+        )  # (V + 1, V), row 0 for class -1
+        self.register_buffer("one_hot", one_hot, persistent=False)
         for layer, hidden in zip(self.layers, hidden_sizes, strict=True):
             with torch.no_grad():
                 layer.get_parameter("bias_hh_l0")[hidden : 2 * hidden] += 1.0  # gates are ordered i, f, g, o
@@ -63,7 +67,7 @@ class NoteRNN(nn.Module):
 
         Learning goes through here: every layer is one fused call over all T steps.
         """
-        hidden = nn.functional.one_hot(events + 1, self.vocabulary.size + 1)[..., 1:].float()  # (B, T, V)
+        hidden = nn.functional.embedding(events + 1, self.one_hot)  # (B, T, V)
         final: State = []
         for position, layer in enumerate(self.layers):
             initial = None if state is None else tuple(x[None].contiguous() for x in state[position])
@@ -96,7 +100,7 @@ class NoteRNN(nn.Module):
             weight_ih, weight_hh, bias_ih, bias_hh = layer.parameters()  # nn.LSTM's own order
             if hidden is None:
                 rows = nn.functional.pad(weight_ih.T, (0, 0, 1, 0))  # (V + 1, 4H), row 0 for class -1
-                gates = rows[events + 1]  # (B, 4H)
+                gates = nn.functional.embedding(events + 1, rows)  # (B, 4H)
             else:
                 gates = hidden @ weight_ih.T
             gates = gates + (bias_ih + bias_hh)

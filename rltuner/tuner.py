@@ -230,10 +230,10 @@ def tune_round(
     learner.set_progress(updates, done)
     log_prior = None if learner.backup.includes_log_prior else learner.log_prior(pool)
     goals = learner.goals(pool, torch.cat([part_rewards for _, part_rewards in parts]), log_prior)
-    order = torch.randperm(len(pool), generator=generator)
     losses = [
         learner.learn(pool[part], goals[part], None if log_prior is None else log_prior[part])
-        for part in order.split(config.minibatch_size)
+        for _ in range(config.passes)
+        for part in torch.randperm(len(pool), generator=generator).split(config.minibatch_size)
     ]
     loss = sum(losses) / len(losses)
     if not math.isfinite(loss):

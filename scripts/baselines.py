@@ -10,6 +10,7 @@ import math
 import torch
 
 from rltuner.compose import compose, primer_contexts
+from rltuner.config import FinetuneConfig
 from rltuner.learner import VALUE_SCALE, ValueNetwork
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
@@ -77,7 +78,7 @@ def ppo(
     generator = torch.Generator().manual_seed(seed)
     policy = Policy.tuned_from("psi", note_rnn)  # a copy of p whose softmax is the policy
     policy.network.requires_grad_(True)
-    value = ValueNetwork(note_rnn, LENGTH, VALUE_SCALE / c)
+    value = ValueNetwork(note_rnn.vocabulary, FinetuneConfig.value_units, LENGTH, VALUE_SCALE / c)
     prior = Policy("note_rnn", note_rnn)
     optimiser = torch.optim.Adam(
         [

@@ -126,6 +126,28 @@ def test_errors_beyond_the_huber_limit_count_linearly() -> None:
         assert learner.learn(melodies, score + error) == pytest.approx(loss, rel=1e-4)
 
 
+@every_algorithm
+@pytest.mark.parametrize("huber", [0.0, 2.0])
+def test_threads_take_shares_of_one_and_the_same_gradient_step(algo: str, huber: float) -> None:
+    """16 melodies in 1, 2 (8 + 8) and 3 shares (6 + 6 + 4): the same loss, and the same networks after it."""
+    learners = [Learner(NoteRNN(SMALL, (6,)), small(algo, huber=huber, threads=n)) for n in (1, 2, 3)]
+    melodies, goals = batch(learners[0])
+    goals = goals + torch.randn(goals.shape, generator=torch.Generator().manual_seed(3))
+    losses = [learner.learn(melodies, goals) for learner in learners]
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-5)
+    for learner in learners[1:]:
+        for name, tensor in learner.tensors().items():
+            torch.testing.assert_close(
+                tensor, learners[0].tensors()[name], rtol=1e-4, atol=1e-6, msg=f"{name} differs"
+            )
+
+
+def test_the_value_network_has_units_of_its_own() -> None:
+    learner = Learner(NoteRNN(SMALL, (6,)), small("psi", value_units=3))
+    assert learner.value.network.hidden_sizes == (3,)
+    assert learner.policy.network.hidden_sizes == (6,)
+
+
 def test_both_learning_rates_warm_up_and_fall_to_a_tenth() -> None:
     learner = Learner(NoteRNN(SMALL, (6,)), small("psi", learning_rate=1e-3, value_learning_rate=1e-2))
     for updates, done, factor in ((0, 0.0, 1 / 20), (19, 0.0, 1.0), (500, 0.5, 0.55), (999, 1.0, 0.1)):

@@ -1,12 +1,10 @@
 """Tuning runs: what they leave behind, how they continue, and what they refuse."""
 
-import copy
 import dataclasses
 import hashlib
 import json
 import math
 import os
-import shlex
 import shutil
 import signal
 from pathlib import Path
@@ -14,24 +12,18 @@ from typing import Any
 
 import pytest
 import torch
-import tyro
 
-from rltuner.compose import compose
 from rltuner.config import DEFAULT_C, FinetuneConfig
 from rltuner.errors import InputError
 from rltuner.learner import Learner
-from rltuner.melody import Melodies, Meter, Vocabulary
+from rltuner.melody import Meter, Vocabulary
 from rltuner.note_rnn import NoteRNN
-from rltuner.objective import measure
 from rltuner.policy import load
 from rltuner.presets import preset
-from rltuner.replay import Replay
-from rltuner.results import command_text
-from rltuner.rules import load_rulebook
 from rltuner.rules.contract import RuleError
 from rltuner.run_folder import RunFolder
-from rltuner.stored_config import finetune_defaults, read_config, write_config
-from rltuner.tuner import finetune, rounds_of, tune_round
+from rltuner.stored_config import finetune_defaults, read_config
+from rltuner.tuner import finetune, rounds_of
 
 
 @pytest.fixture(scope="module")
@@ -124,62 +116,6 @@ def test_a_run_goes_on_with_its_own_configuration_and_book(note_rnn: Path, tmp_p
         finetune(FinetuneConfig(resume=out))
 
 
-def test_the_recorded_figures_are_those_of_the_melodies_and_the_policy_that_composed_them(
-    note_rnn: Path,
-) -> None:
-    config = tiny(note_rnn, Path("unused"), algo="psi", learning_rate=0.05)
-    learner, book = Learner(NoteRNN.load(note_rnn), config), load_rulebook("magenta")
-    generator, replay = torch.Generator().manual_seed(5), Replay(config.replay)
-    for update in range(3):  # so that the policy is no longer the Note RNN
-        tune_round(learner, replay, book, generator, update)
-    policy = copy.deepcopy(learner.policy)
-    melodies = compose(policy, config.batch_size, config.length, generator=same_state(generator))
-    record = tune_round(learner, replay, book, generator, 3, measured=True)
-    kl = 0.0
-    for melody in range(len(melodies)):  # step by step, from the definition
-        heard, p_state, state = melodies.context[melody], None, None
-        for event in melodies.events[melody]:
-            log_policy, state = policy.step(heard, state)
-            logits, p_state = learner.reward_network.step(heard, p_state)
-            log_prior = logits.log_softmax(-1)
-            kl += float((log_policy.exp() * (log_policy - log_prior)).sum())
-            heard = event[None]
-    assert kl / len(melodies) > 0.01
-    assert record["kl"] == pytest.approx(kl / len(melodies), rel=1e-3)
-    total = float(book.score(melodies)["total"].sum(dim=1).mean())
-    assert record["rule_reward"] == pytest.approx(total, rel=1e-5)
-    fresh = measure(policy, learner.reward_network, melodies, book, config.c)
-    assert fresh.kl == pytest.approx(record["kl"], rel=1e-4)
-    assert fresh.objective == pytest.approx(record["objective"], rel=1e-4)
-    assert fresh.log_prior == pytest.approx(record["log_prior"], rel=1e-4)
-
-
-def test_exploration_falls_to_its_end_over_half_of_the_events(
-    note_rnn: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tiny(note_rnn, Path("unused"), epsilon=1.0, epsilon_end=0.2, greedy=True)
-    learner, book = Learner(NoteRNN.load(note_rnn), config), load_rulebook("magenta")
-    asked = []
-
-    def spy(*arguments: Any, **options: Any) -> Melodies:
-        asked.append((options["epsilon"], options["temperature"]))
-        return compose(*arguments, **options)
-
-    monkeypatch.setattr("rltuner.tuner.compose", spy)
-    for update in (0, 6, 12, 23):  # of 24
-        tune_round(learner, Replay(0), book, torch.Generator().manual_seed(0), update)
-    assert [round(epsilon, 6) for epsilon, _ in asked] == [1.0, 0.6, 0.2, 0.2]
-    assert {temperature for _, temperature in asked} == {0.0}
-
-
-def test_epsilon_one_is_uniform_and_greedy_takes_the_likeliest(note_rnn: Path) -> None:
-    policy = load(note_rnn)
-    uniform = compose(policy, 4_000, 2, primer="none", seed=0, epsilon=1.0).events
-    assert int(torch.bincount(uniform.flatten(), minlength=38).min()) > 130  # of about 210
-    greedy = compose(policy, 50, 4, primer="none", seed=0, temperature=0.0).events
-    assert len(greedy.unique(dim=0)) == 1
-
-
 def test_a_loss_that_is_not_finite_stops_the_run(
     note_rnn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,13 +160,6 @@ def test_nothing_is_written_where_the_input_is_wrong(note_rnn: Path, tmp_path: P
         with pytest.raises(InputError, match="nope"):
             finetune(tiny(note_rnn, tmp_path / "run", **changes))
     assert not (tmp_path / "run").exists()
-
-
-def same_state(generator: torch.Generator) -> torch.Generator:
-    """Another generator that will draw the same numbers."""
-    other = torch.Generator()
-    other.set_state(generator.get_state())
-    return other
 
 
 def write_rule(path: Path, body: str) -> str:
@@ -313,55 +242,6 @@ def test_a_book_in_another_metre_makes_a_policy_in_that_metre(note_rnn: Path, tm
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("c", 0.0),
-        ("gamma", 1.5),
-        ("trace", -0.1),
-        ("events", 0),
-        ("length", 0),
-        ("temperature", 0.0),
-        ("c", float("nan")),
-        ("clip", float("inf")),
-    ],
-)
-def test_a_value_out_of_range_is_named(field: str, value: float) -> None:
-    with pytest.raises(InputError, match=f"finetune: {field} = "):
-        FinetuneConfig(**{field: value})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("name", ["quick", "best", "paper"])
-def test_a_stored_configuration_is_read_back(name: str, tmp_path: Path) -> None:
-    config = preset(name, algo="g", seed=11, note_rnn='odd "name" ♪')  # type: ignore[arg-type]
-    (tmp_path / "config.toml").write_text(write_config(config), encoding="utf-8")
-    assert read_config(tmp_path / "config.toml") == config
-
-
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("gama = 0.5", "unknown field 'gama'; did you mean 'gamma'"),
-        ("gamma = 'high'", "gamma = 'high' must be of type float"),
-        ("events = 1.5", "events = 1.5 must be of type int"),
-        ("algo = 'sarsa'", "algo = 'sarsa' must be one of q, psi, g"),
-        ("gamma = ", "not a TOML file"),
-        ("c = -1", "c = -1.0 must be a finite number, at least"),
-    ],
-)
-def test_a_wrong_configuration_file_is_named(text: str, named: str, tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text(text)
-    with pytest.raises(InputError, match=r"run\.toml") as caught:
-        read_config(tmp_path / "run.toml")
-    assert named in str(caught.value)
-
-
-def test_the_paper_preset_has_the_papers_values() -> None:
-    config = finetune_defaults(["--algo", "q", "--preset", "paper"])
-    assert (config.c, config.gamma, config.target_rate, config.events) == (0.5, 0.5, 0.01, 1_000_000)
-    assert (config.trace, config.epsilon, config.epsilon_end, config.greedy) == (0.0, 1.0, 0.1, True)
-
-
-@pytest.mark.parametrize(
     "changes",
     [
         {"hidden_sizes": (512, 512), "algo": "g"},
@@ -394,21 +274,6 @@ def test_tuning_works_with(changes: dict[str, Any], tmp_path: Path) -> None:
     assert (policy.meter == Meter(12, 4)) == ("waltz" in str(changes.get("rules")))
 
 
-def test_q_looks_less_far_ahead_unless_told_otherwise() -> None:
-    for name in ("quick", "best"):
-        q, g = (finetune_defaults(["--algo", algo, "--preset", name]) for algo in ("q", "g"))
-        assert q.gamma < g.gamma == preset(name).gamma
-    assert preset("best", algo="q", gamma=1.0).gamma == 1.0
-
-
-def test_g_has_a_c_of_its_own_in_best_unless_told_otherwise() -> None:
-    assert preset("best", algo="g").c < preset("best", algo="psi").c
-    assert preset("best", algo="g", c=1.5).c == 1.5
-    changed = {"c", "smc_later", "repeated", "algo"}
-    psi, g = (dataclasses.asdict(preset("best", algo=algo)) for algo in ("psi", "g"))
-    assert {name for name in psi if psi[name] != g[name]} == changed
-
-
 def test_resuming_needs_something_to_resume(note_rnn: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"config\.toml"):
         finetune_defaults(["--resume", str(tmp_path)])
@@ -424,15 +289,6 @@ def test_metrics_are_one_json_object_a_line(note_rnn: Path, tmp_path: Path) -> N
         assert {"updates", "events", "events_per_second", "rule_reward", "log_prior", "kl"} <= json.loads(
             line
         ).keys()
-
-
-def test_the_card_gives_the_command_that_makes_the_policy_again() -> None:
-    config = dataclasses.replace(
-        preset("best", algo="g", c=1.5, as_earned=False), seed=3, rules="my book.toml"
-    )
-    words = shlex.split(command_text(config))
-    made = tyro.cli(FinetuneConfig, args=words, default=finetune_defaults(["finetune", *words]))
-    assert made == config
 
 
 def test_a_note_rnn_that_cannot_play_the_tonic_is_refused_with_both_sizes(tmp_path: Path) -> None:

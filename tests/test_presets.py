@@ -1,0 +1,87 @@
+"""Settings of finetune: ranges, presets, and files that hold them."""
+
+import dataclasses
+import shlex
+from pathlib import Path
+
+import pytest
+import tyro
+
+from rltuner.config import FinetuneConfig
+from rltuner.errors import InputError
+from rltuner.presets import preset
+from rltuner.results import command_text
+from rltuner.stored_config import finetune_defaults, read_config, write_config
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("c", 0.0),
+        ("gamma", 1.5),
+        ("trace", -0.1),
+        ("events", 0),
+        ("length", 0),
+        ("temperature", 0.0),
+        ("c", float("nan")),
+        ("clip", float("inf")),
+    ],
+)
+def test_a_value_out_of_range_is_named(field: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"finetune: {field} = "):
+        FinetuneConfig(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["quick", "best", "paper"])
+def test_a_stored_configuration_is_read_back(name: str, tmp_path: Path) -> None:
+    config = preset(name, algo="g", seed=11, note_rnn='odd "name" ♪')  # type: ignore[arg-type]
+    (tmp_path / "config.toml").write_text(write_config(config), encoding="utf-8")
+    assert read_config(tmp_path / "config.toml") == config
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("gama = 0.5", "unknown field 'gama'; did you mean 'gamma'"),
+        ("gamma = 'high'", "gamma = 'high' must be of type float"),
+        ("events = 1.5", "events = 1.5 must be of type int"),
+        ("algo = 'sarsa'", "algo = 'sarsa' must be one of q, psi, g"),
+        ("gamma = ", "not a TOML file"),
+        ("c = -1", "c = -1.0 must be a finite number, at least"),
+    ],
+)
+def test_a_wrong_configuration_file_is_named(text: str, named: str, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(text)
+    with pytest.raises(InputError, match=r"run\.toml") as caught:
+        read_config(tmp_path / "run.toml")
+    assert named in str(caught.value)
+
+
+def test_the_paper_preset_has_the_papers_values() -> None:
+    config = finetune_defaults(["--algo", "q", "--preset", "paper"])
+    assert (config.c, config.gamma, config.target_rate, config.events) == (0.5, 0.5, 0.01, 1_000_000)
+    assert (config.trace, config.epsilon, config.epsilon_end, config.greedy) == (0.0, 1.0, 0.1, True)
+
+
+def test_q_looks_less_far_ahead_unless_told_otherwise() -> None:
+    for name in ("quick", "best"):
+        q, g = (finetune_defaults(["--algo", algo, "--preset", name]) for algo in ("q", "g"))
+        assert q.gamma < g.gamma == preset(name).gamma
+    assert preset("best", algo="q", gamma=1.0).gamma == 1.0
+
+
+def test_g_has_a_c_of_its_own_in_best_unless_told_otherwise() -> None:
+    assert preset("best", algo="g").c < preset("best", algo="psi").c
+    assert preset("best", algo="g", c=1.5).c == 1.5
+    changed = {"c", "smc_later", "repeated", "algo"}
+    psi, g = (dataclasses.asdict(preset("best", algo=algo)) for algo in ("psi", "g"))
+    assert {name for name in psi if psi[name] != g[name]} == changed
+
+
+def test_the_card_gives_the_command_that_makes_the_policy_again() -> None:
+    config = dataclasses.replace(
+        preset("best", algo="g", c=1.5, as_earned=False), seed=3, rules="my book.toml"
+    )
+    words = shlex.split(command_text(config))
+    made = tyro.cli(FinetuneConfig, args=words, default=finetune_defaults(["finetune", *words]))
+    assert made == config
