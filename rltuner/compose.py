@@ -199,8 +199,7 @@ def sample(
     (Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020). Of equally likely classes the first count
     as the likelier.
 
-    By inversion: the first class at which the sum of the probabilities comes to u times their total, u uniform in
-    (0, 1]. A class of probability 0 adds nothing to the sum and is never the first.
+    The exponential race: argmax of p_i / E_i with E_i ~ Exp(1) is i with probability p_i.
     """
     if temperature == 0:
         return log_probabilities.argmax(dim=1)
@@ -211,6 +210,5 @@ def sample(
         probabilities = torch.zeros_like(probabilities).scatter_(
             1, classes, torch.where(likelier < top_p, ordered, 0.0)
         )
-    total = probabilities.cumsum(dim=1, dtype=torch.float64)  # (B, V)
-    u = 1 - torch.rand(len(total), 1, dtype=torch.float64, generator=generator)
-    return torch.searchsorted(total, u * total[:, -1:])[:, 0]
+    race = torch.empty_like(probabilities).exponential_(generator=generator)
+    return (probabilities / race).argmax(dim=1)

@@ -134,7 +134,7 @@ class FinetuneConfig:
     """Melodies composed a round."""
     replay: int = 1024
     """Melodies kept for replay, the latest ones; 0 keeps none."""
-    replayed: float = 1.0
+    replayed: float = 0.6
     """Kept melodies that are learned from again, for each new one."""
     smc: int = 0
     """Particles of each system that steers melodies for the replay by the rules (sequential Monte Carlo); 0: none."""
@@ -152,15 +152,15 @@ class FinetuneConfig:
     """Share of these that is left after the first quarter of the events."""
     repeated: float = 0.0
     """New melodies with a passage repeated that are learned from besides, for each new one."""
-    passes: int = 1
+    passes: int = 4
     """How often each round's melodies are learned from, towards the same targets."""
-    minibatch_size: int = 32
+    minibatch_size: int = 256
     """Melodies a gradient step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 6e-3
     """Adam's."""
     value_units: int = 32
-    """Units of the value network's LSTM layer."""
-    value_learning_rate: float = 1e-2
+    """Units of the value network's LSTM layer, which begins anew; 0: it begins as a copy of the Note RNN."""
+    value_learning_rate: float = 3e-2
     """Adam's, for the value network."""
     target_rate: float = 0.05
     """Share of the policy network that goes into the target network each step (the paper's eta, 0.01)."""
@@ -208,7 +208,7 @@ class FinetuneConfig:
         for name in ("batch_size", "minibatch_size"):
             check(where, name, getattr(self, name), 1, MOST_AT_ONCE)
         check(where, "passes", self.passes, 1, 100)
-        check(where, "value_units", self.value_units, 1, MOST_UNITS)
+        check(where, "value_units", self.value_units, 0, MOST_UNITS)
         check(where, "threads", self.threads, 1, MOST_THREADS)
         check(where, "checkpoint_every", self.checkpoint_every, 1, MOST_ROUNDS)
         for name in ("replay", "evaluate"):

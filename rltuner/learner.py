@@ -3,7 +3,6 @@
 Three copies of the Note RNN, as in the paper: the policy network learns, the target network follows it slowly, the
 reward network stays as it is and gives log p. Scores are S(s, a) = V(s) + A(s, a) (see `backups`); A comes from the
 policy network's logits and V from a value network of its own, so that the scale of returns does not disturb the policy.
-The value network begins anew, and is small: what is still to be earned follows from a few features of a melody.
 """
 
 from __future__ import annotations
@@ -19,26 +18,28 @@ from torch import Tensor, nn
 
 from rltuner.backups import advantage, excess, targets
 from rltuner.config import FinetuneConfig
-from rltuner.melody import Melodies, Vocabulary
+from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import Policy, inputs_of
 from rltuner.storage import check_tensors
 
+LEAST_SHARE = 64  # melodies; with fewer a thread is no faster than torch's own division of labour
 VALUE_SCALE = 20.0  # rough size of the rules' return of 32 events, before division by c
 
 
 class ValueNetwork(nn.Module):
     """V(s_t), in nats, of every step of melodies of T events: float32 [B, T].
 
-    One LSTM layer of `units` that begins with weights of its own, a linear head that starts at zero, and an offset for
-    each step, since how much reward is left depends on how much time is. The network's own output is V / `scale`, of
-    order 1.
+    One LSTM layer of `units` that begins anew, or with 0 units a copy of the Note RNN's layers; a linear head that starts
+    at zero; and an offset for each step, since how much reward is left depends on how much time is. The network's own
+    output is V / `scale`, of order 1.
     """
 
-    def __init__(self, vocabulary: Vocabulary, units: int, length: int, scale: float) -> None:
+    def __init__(self, note_rnn: NoteRNN, units: int, length: int, scale: float) -> None:
         super().__init__()
-        self.network = NoteRNN(vocabulary, (units,))
-        self.network.output = nn.Linear(units, 1)
+        self.network = NoteRNN(note_rnn.vocabulary, (units,)) if units else copy.deepcopy(note_rnn)
+        self.network.requires_grad_(True)
+        self.network.output = nn.Linear(self.network.hidden_sizes[-1], 1)
         nn.init.zeros_(self.network.output.weight)
         nn.init.zeros_(self.network.output.bias)
         self.by_step = nn.Parameter(torch.zeros(length))
@@ -70,9 +71,9 @@ class Learner:
         self.policy = Policy.tuned_from(config.algo, note_rnn, config.temperature).to(device)
         self.backup = self.policy.backup
         self.policy.network.requires_grad_(True)
-        self.value = ValueNetwork(
-            note_rnn.vocabulary, config.value_units, config.length, VALUE_SCALE / config.c
-        ).to(device)
+        self.value = ValueNetwork(note_rnn, config.value_units, config.length, VALUE_SCALE / config.c).to(
+            device
+        )
         self.target_network = copy.deepcopy(self.policy.network).requires_grad_(False)
         self.target_value = copy.deepcopy(self.value).requires_grad_(False)
         self.optimiser = torch.optim.Adam(
@@ -120,22 +121,19 @@ class Learner:
     def learn(self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None = None) -> float:
         """One gradient step of the scores towards their goals; returns the loss before it, nats squared.
 
-        Each thread takes a share of the melodies: an LSTM that has a core to itself is faster than one that shares two.
+        Where there are enough of them each thread takes a share of the melodies: an LSTM that has a core to itself gets
+        more out of it than one that divides every step between two.
 
         `log_prior` as for `goals`.
         """
-        size = -(-len(melodies) // self._threads)
-        shares = [
-            (
-                melodies[i : i + size],
-                goals[i : i + size],
-                None if log_prior is None else log_prior[i : i + size],
-            )
-            for i in range(0, len(melodies), size)
-        ]
-        weight = 1 / len(melodies)
-        run = map if len(shares) == 1 else self._pool.map
-        found = list(run(lambda share: self._gradients(*share, weight), shares))
+        size = max(LEAST_SHARE, -(-len(melodies) // self._threads))
+        shares = [slice(first, first + size) for first in range(0, len(melodies), size)]
+
+        def of_share(share: slice) -> tuple[float, list[Tensor]]:
+            prior = None if log_prior is None else log_prior[share]
+            return self._gradients(melodies[share], goals[share], prior, len(melodies))
+
+        found = list((map if len(shares) == 1 else self._pool.map)(of_share, shares))
         for _, gradients in found[1:]:
             torch._foreach_add_(found[0][1], gradients)
         for parameter, gradient in zip(self._learned, found[0][1], strict=True):
@@ -148,19 +146,19 @@ class Learner:
         return sum(loss for loss, _ in found)
 
     def _gradients(
-        self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None, weight: float
+        self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None, in_all: int
     ) -> tuple[float, list[Tensor]]:
-        """Of some of a step's melodies: their part of the loss, each melody weighing `weight`, and its gradients."""
+        """Of some of the `in_all` melodies of a step: their part of the loss, and its gradients."""
         inputs, skipped = inputs_of(melodies)
         a = self._advantage(self.policy.network, self._referred_to(melodies, log_prior), inputs, skipped)
         score = self.value(inputs, skipped) + a.gather(2, melodies.events[..., None])[..., 0]
         if (
             self.config.huber
         ):  # steered melodies can be far off, and the squares of a few would drown the rest
-            losses = 2 * nn.functional.huber_loss(score, goals, reduction="none", delta=self.config.huber)
+            loss = 2 * nn.functional.huber_loss(score, goals, delta=self.config.huber)
         else:
-            losses = (goals - score).square()
-        loss = weight * losses.mean(dim=1).sum()
+            loss = (goals - score).square().mean()
+        loss = loss * (len(melodies) / in_all)
         return float(loss.detach()), list(torch.autograd.grad(loss / self.value.scale**2, self._learned))
 
     def _referred_to(self, melodies: Melodies, log_prior: Tensor | None) -> Tensor | None:

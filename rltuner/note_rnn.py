@@ -34,6 +34,9 @@ class NoteRNN(nn.Module):
       seed: of the initial weights (uniform in +-1/sqrt(H), forget gates biased by 1).
     """
 
+    one_hot: Tensor
+    """Row i is the input of class i - 1, float32 [V + 1, V]: row 0 is zero."""
+
     def __init__(
         self,
         vocabulary: Vocabulary | None = None,

@@ -8,9 +8,19 @@ import difflib
 from rltuner.config import FinetuneConfig, PresetName
 from rltuner.errors import InputError
 
+# Every melody once, in many steps, and a value network that begins as the Note RNN: slower, and the way by which `best` gets
+# to motifs that return without fewer melodies (docs/algorithms.md, "How much is learned from a melody").
+SMALL_STEPS: dict[str, object] = {
+    "passes": 1,
+    "minibatch_size": 32,
+    "learning_rate": 2e-3,
+    "value_units": 0,
+    "value_learning_rate": 1e-2,
+}
+
 # What each preset changes of finetune's defaults.
 PRESETS: dict[str, dict[str, object]] = {
-    "quick": {},
+    "quick": {"likeliest": 1e-7},
     "best": {
         "events": 3_600_000,  # besides those of the particles
         "gamma": 0.91,
@@ -18,6 +28,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "batch_size": 128,
         "replay": 0,
         "replayed": 0.0,
+        **SMALL_STEPS,
         "huber": 8.0,
         "smc": 32,
         "smc_every": 8,
@@ -37,8 +48,11 @@ PRESETS: dict[str, dict[str, object]] = {
         "batch_size": 32,
         "minibatch_size": 1,  # 32 transitions
         "replay": 3125,  # 100,000 transitions
-        "replayed": 5.4,  # 6.4 learned transitions for each composed one
+        "replayed": 5.4,  # 6.4 learned transitions for each composed one, as also in quick: 1.6 in 4 passes
+        "passes": 1,
         "learning_rate": 1e-3,
+        "value_units": 0,
+        "value_learning_rate": 1e-2,
         "target_rate": 0.01,
         "clip": 5.0,
         "greedy": True,
@@ -49,13 +63,14 @@ PRESETS: dict[str, dict[str, object]] = {
 
 
 # Where an algorithm has values of its own. Q has no entropy term: looking as far ahead as the others it settles on few
-# melodies, and steered ones tempt it there the sooner (docs/algorithms.md, "Collapse"), so its `best` is its `quick`. G's
-# policy is p times what it learned: the tonic after a primer that makes it unlikely takes a lower c and steered ones.
+# melodies, and steered ones tempt it there the sooner (docs/algorithms.md, "Collapse"). G's policy is p times what it
+# learned: the tonic after a primer that makes it unlikely takes a lower c and steered ones.
 Q_QUICK: dict[str, object] = {"gamma": 0.76}
+Q_BEST: dict[str, object] = {**Q_QUICK, **SMALL_STEPS, "replayed": 1.0}
 G_BEST: dict[str, object] = {"c": 0.65, "smc_later": 0.333, "repeated": 1.2}
 OF_ALGORITHM: dict[tuple[str, str], dict[str, object]] = {
     ("quick", "q"): Q_QUICK,
-    ("best", "q"): Q_QUICK,
+    ("best", "q"): Q_BEST,
     ("best", "g"): {**PRESETS["best"], **G_BEST},
 }
 

@@ -59,7 +59,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "passes": st.integers(1, 3),
     "minibatch_size": st.integers(8, 64),
     "learning_rate": within(0, 1),
-    "value_units": st.integers(1, 40),
+    "value_units": st.integers(0, 40),
     "value_learning_rate": within(0, 1),
     "target_rate": within(0, 1),
     "huber": anything(0),

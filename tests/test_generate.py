@@ -36,22 +36,13 @@ def test_top_p_counts_probabilities_after_the_temperature() -> None:
     assert {*sample(rows, 0.5, generator, 0.62).tolist()} == {0}  # 0.36 / (0.36 + 0.16) = 0.69
 
 
-def test_a_class_is_played_as_often_as_its_probability_says_and_one_of_probability_0_never() -> None:
-    probabilities = torch.tensor([0.0, 0.3, 0.0, 0.0, 0.65, 0.05, 0.0])
-    rows = probabilities.log().expand(40_000, -1)
-    played = sample(rows, 1.0, torch.Generator().manual_seed(4))
-    shares = torch.bincount(played, minlength=7) / len(played)
-    assert torch.equal(shares == 0, probabilities == 0)
-    assert (shares - probabilities).abs().max() < 0.01  # four standard errors
-
-
-def test_a_top_p_of_1_leaves_nothing_out() -> None:
-    rows = torch.randn(500, 38, generator=torch.Generator().manual_seed(4)).log_softmax(dim=1)
-    plain, whole, part = (
-        sample(rows, 1.0, torch.Generator().manual_seed(3), *p) for p in ((), (1.0,), (0.9,))
-    )
-    assert torch.equal(plain, whole)
-    assert not torch.equal(plain, part)
+def test_a_top_p_of_1_is_a_race_of_all_classes() -> None:
+    generator = torch.Generator().manual_seed(4)
+    rows = torch.randn(500, 38, generator=generator).log_softmax(dim=1)
+    generators = [torch.Generator().manual_seed(3) for _ in range(3)]
+    race = torch.empty_like(rows).exponential_(generator=generators[0])
+    assert torch.equal(sample(rows, 1.0, generators[1], 1.0), (rows.exp() / race).argmax(dim=1))
+    assert not torch.equal(sample(rows, 1.0, generators[2], 0.9), (rows.exp() / race).argmax(dim=1))
 
 
 def test_a_top_p_out_of_range_is_named(psi: Path) -> None:

@@ -129,10 +129,12 @@ def test_errors_beyond_the_huber_limit_count_linearly() -> None:
 @every_algorithm
 @pytest.mark.parametrize("huber", [0.0, 2.0])
 def test_threads_take_shares_of_one_and_the_same_gradient_step(algo: str, huber: float) -> None:
-    """16 melodies in 1, 2 (8 + 8) and 3 shares (6 + 6 + 4): the same loss, and the same networks after it."""
+    """150 melodies in 1, 2 (75 + 75) and 3 shares (64 + 64 + 22): the same loss, and the same networks after it."""
     learners = [Learner(NoteRNN(SMALL, (6,)), small(algo, huber=huber, threads=n)) for n in (1, 2, 3)]
-    melodies, goals = batch(learners[0])
-    goals = goals + torch.randn(goals.shape, generator=torch.Generator().manual_seed(3))
+    generator = torch.Generator().manual_seed(3)
+    events = torch.randint(5, (150, LENGTH), generator=generator)
+    melodies = Melodies(events, None, events[:, :1], SMALL)
+    goals = 5 * torch.randn(150, LENGTH, generator=generator)
     losses = [learner.learn(melodies, goals) for learner in learners]
     assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-5)
     for learner in learners[1:]:
@@ -142,10 +144,12 @@ def test_threads_take_shares_of_one_and_the_same_gradient_step(algo: str, huber:
             )
 
 
-def test_the_value_network_has_units_of_its_own() -> None:
-    learner = Learner(NoteRNN(SMALL, (6,)), small("psi", value_units=3))
-    assert learner.value.network.hidden_sizes == (3,)
-    assert learner.policy.network.hidden_sizes == (6,)
+def test_the_value_network_has_units_of_its_own_or_begins_as_the_note_rnn() -> None:
+    note_rnn = NoteRNN(SMALL, (6,), seed=5)
+    own, copied = (Learner(note_rnn, small("psi", value_units=units)).value.network for units in (3, 0))
+    assert own.hidden_sizes == (3,)
+    assert copied.hidden_sizes == (6,)
+    assert torch.equal(copied.layers[0].weight_hh_l0, note_rnn.layers[0].weight_hh_l0)
 
 
 def test_both_learning_rates_warm_up_and_fall_to_a_tenth() -> None:

@@ -29,6 +29,7 @@ CONFIG = FinetuneConfig(
     c=0.7,
     gamma=1.0,
     batch_size=256,
+    passes=2,
     minibatch_size=128,
     replay=1024,
     learning_rate=2e-2,

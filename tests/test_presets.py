@@ -85,3 +85,10 @@ def test_the_card_gives_the_command_that_makes_the_policy_again() -> None:
     words = shlex.split(command_text(config))
     made = tyro.cli(FinetuneConfig, args=words, default=finetune_defaults(["finetune", *words]))
     assert made == config
+
+
+def test_quick_learns_as_often_from_each_event_as_the_reference() -> None:
+    """Its 32 transitions every 5 events: 6.4 learned for each composed one."""
+    for name in ("quick", "paper"):
+        config = preset(name)
+        assert config.passes * (1 + config.replayed) == pytest.approx(32 / 5)
