@@ -99,7 +99,9 @@ def bench_compose() -> None:
 
 
 def bench_tune() -> None:
-    """Whole rounds of each algorithm, then the parts of a round."""
+    """Whole rounds of each algorithm by preset quick, which learns 6.4 events for each composed one like the paper's code
+    (32 transitions every 5 events); then the parts of a round of Psi.
+    """
     torch.set_num_threads(2)
     note_rnn, book = NoteRNN.load("note_rnn"), load_rulebook("magenta")
     shares: list[float] = []
@@ -108,42 +110,32 @@ def bench_tune() -> None:
         learner, replay = Learner(note_rnn, config), Replay(config.replay)
         generator = torch.Generator().manual_seed(0)
         events = config.batch_size * config.length
-        tune_round(learner, replay, book, generator, 0)
-        seconds = timed(lambda: tune_round(learner, replay, book, generator, 1))  # noqa: B023
-        learned = (1 + config.replayed) * events / seconds[0]
-        shares.append(lstm_share(lambda: tune_round(learner, replay, book, generator, 1)))  # noqa: B023
+        for update in range(5):  # fills the replay
+            tune_round(learner, replay, book, generator, update)
+        seconds = timed(lambda: tune_round(learner, replay, book, generator, 5), 11)  # noqa: B023
+        learned = config.passes * (1 + config.replayed) * events / seconds[0]
+        shares.append(lstm_share(lambda: tune_round(learner, replay, book, generator, 5)))  # noqa: B023
         report(
-            f"tune: a round of {algo}",
+            f"tune: a round of {algo}, 6.4 learned an event",
             seconds,
             f"{events / seconds[0]:,.0f} events/s composed, {learned:,.0f} learned",
         )
     print(
         f"  matrix products and fused LSTM layers: {', '.join(f'{share:.0%}' for share in shares)} of the CPU's time"
     )
-    for algo in ("psi", "q", "g"):  # the paper's code: 32 transitions learned every 5 events
-        config = rltuner.preset("quick", algo=algo, replayed=5.4, minibatch_size=256)
-        learner, replay = Learner(note_rnn, config), Replay(config.replay)
-        for update in range(5):  # fills the replay
-            tune_round(learner, replay, book, generator, update)
-        seconds = timed(lambda: tune_round(learner, replay, book, generator, 5))  # noqa: B023
-        report(
-            f"tune: 6.4 learned an event, {algo}",
-            seconds,
-            f"{events / seconds[0]:,.0f} events/s composed, {6.4 * events / seconds[0]:,.0f} learned; minibatches of 256",
-        )
-    config = rltuner.preset("quick")  # the parts of the first round above
-    learner = Learner(note_rnn, config)
+    config = rltuner.preset("quick")
+    learner, generator = Learner(note_rnn, config), torch.Generator().manual_seed(0)
     melodies = compose(learner.policy, config.batch_size, config.length, generator=generator)
-    small = melodies[: config.minibatch_size]
     rewards = reward(learner.backup, book.score(melodies)["total"], torch.zeros(melodies.events.shape))
     goals = learner.goals(melodies, rewards)
     report(
-        "  compose",
+        f"  compose {config.batch_size} melodies",
         timed(lambda: compose(learner.policy, config.batch_size, config.length, generator=generator)),
     )
-    report("  score", timed(lambda: book.score(melodies)))
-    report("  goals", timed(lambda: learner.goals(melodies, rewards)))
-    report("  one gradient step", timed(lambda: learner.learn(small, goals[: config.minibatch_size])))
+    report("  score them", timed(lambda: book.score(melodies)))
+    report("  log p of them", timed(lambda: learner.log_prior(melodies)))
+    report("  goals of them", timed(lambda: learner.goals(melodies, rewards)))
+    report("  one gradient step on them", timed(lambda: learner.learn(melodies, goals)))
 
 
 def lstm_share(work: Callable[[], object]) -> float:
