@@ -170,7 +170,7 @@ _OF_THE_MACHINE = (
 # What torch, on every device, says where memory cannot be had or counted.
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "Storage size calculation")
 _TAKE_MEMORY = {
-    "finetune": "--batch-size, --length, --replay, --smc, --smc-systems, --smc-replay or --evaluate",
+    "finetune": "--batch-size, --length, --replay, --value-units, --smc, --smc-systems, --smc-replay or --evaluate",
     "generate": "--count, --length, --bars, --best-of or --smc",
     "evaluate": "--count or --length",
     "pretrain": "--batch-size, --window or --hidden-sizes",

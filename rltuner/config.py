@@ -110,7 +110,7 @@ class FinetuneConfig:
     algo: Algorithm = "psi"
     """Q, Psi or G learning."""
     preset: PresetName = "quick"
-    """Sets the defaults of all that follows: quick (a minute or two), best (some ten minutes), paper.
+    """Sets the defaults of all that follows: quick (a minute or two), best (up to 20), paper.
     In Python, rltuner.preset() applies it."""
     note_rnn: str = "note_rnn"
     """The Note RNN to start from: a shipped name or a checkpoint folder."""
@@ -178,8 +178,9 @@ class FinetuneConfig:
     """Q's policy is softmax(Q / temperature); Psi and G have none."""
     least_distinct: float = 0.0
     """End early where, among 100,000 melodies, a smaller share would be distinct: the policy is collapsing. 0: never."""
-    likeliest: float = 1.0
-    """Of Psi and G: how probable, after its primer, a melody may be at no cost; keeps few from making up all. 1: any."""
+    likeliest: float = 1e-7
+    """Of Psi and G: how probable, after its primer, a melody may be at no cost; keeps few from making up all. 1: any.
+    Q, whose maximum has no probability to bound, does without."""
     likeliest_cost: float = 20.0
     """Nats that a melody costs for each nat of log-probability beyond."""
     samples: int = 8
@@ -191,7 +192,7 @@ class FinetuneConfig:
     seed: int = 0
     """Of every random choice."""
     threads: int = 2
-    """CPU threads for torch."""
+    """CPU threads; where steps are large each takes a share of the melodies."""
     device: str = "cpu"
     """Torch device: cpu, cuda, cuda:1, mps."""
     config: Path | None = None
@@ -239,11 +240,6 @@ class FinetuneConfig:
         check(where, "clip", self.clip, 0)
         check(where, "likeliest", self.likeliest, 1e-30, 1)
         check(where, "likeliest_cost", self.likeliest_cost, 0, 100)
-        if self.algo == "q" and self.likeliest < 1:
-            raise InputError(
-                f"finetune: likeliest = {self.likeliest:g} with algo = q, whose maximum has no probability to bound: "
-                "use psi or g, or leave it out"
-            )
 
 
 @dataclass(frozen=True)

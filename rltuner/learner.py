@@ -1,4 +1,4 @@
-"""The learner: policy, target and reward networks, a value head, and the gradient step they share.
+"""The learner: policy, target and reward networks, a value network, and the gradient step they share.
 
 Three copies of the Note RNN, as in the paper: the policy network learns, the target network follows it slowly, the
 reward network stays as it is and gives log p. Scores are S(s, a) = V(s) + A(s, a) (see `backups`); A comes from the
@@ -30,14 +30,14 @@ VALUE_SCALE = 20.0  # rough size of the rules' return of 32 events, before divis
 class ValueNetwork(nn.Module):
     """V(s_t), in nats, of every step of melodies of T events: float32 [B, T].
 
-    One LSTM layer of `units` that begins anew, or with 0 units a copy of the Note RNN's layers; a linear head that starts
-    at zero; and an offset for each step, since how much reward is left depends on how much time is. The network's own
-    output is V / `scale`, of order 1.
+    One LSTM layer of `units` that begins anew by `seed`, or with 0 units a copy of the Note RNN's layers; a linear head
+    that starts at zero; and an offset for each step, since how much reward is left depends on how much time is. The
+    network's own output is V / `scale`, of order 1.
     """
 
-    def __init__(self, note_rnn: NoteRNN, units: int, length: int, scale: float) -> None:
+    def __init__(self, note_rnn: NoteRNN, units: int, length: int, scale: float, seed: int) -> None:
         super().__init__()
-        self.network = NoteRNN(note_rnn.vocabulary, (units,)) if units else copy.deepcopy(note_rnn)
+        self.network = NoteRNN(note_rnn.vocabulary, (units,), seed=seed) if units else copy.deepcopy(note_rnn)
         self.network.requires_grad_(True)
         self.network.output = nn.Linear(self.network.hidden_sizes[-1], 1)
         nn.init.zeros_(self.network.output.weight)
@@ -71,9 +71,10 @@ class Learner:
         self.policy = Policy.tuned_from(config.algo, note_rnn, config.temperature).to(device)
         self.backup = self.policy.backup
         self.policy.network.requires_grad_(True)
-        self.value = ValueNetwork(note_rnn, config.value_units, config.length, VALUE_SCALE / config.c).to(
-            device
-        )
+        scale = VALUE_SCALE / config.c
+        self.value = ValueNetwork(note_rnn, config.value_units, config.length, scale, config.seed).to(device)
+        for learned in (self.policy.network, self.value):
+            learned.train()  # for CUDA, whose LSTM learns in training mode only
         self.target_network = copy.deepcopy(self.policy.network).requires_grad_(False)
         self.target_value = copy.deepcopy(self.value).requires_grad_(False)
         self.optimiser = torch.optim.Adam(
@@ -86,6 +87,7 @@ class Learner:
         )
         self._learned = [*self.policy.network.parameters(), *self.value.parameters()]
         self._threads = config.threads if device.type == "cpu" else 1
+        # What set_num_threads says in a thread holds there, and in threads that begin later; the main one keeps its own.
         self._pool = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))
 
     @torch.no_grad()
@@ -110,7 +112,7 @@ class Learner:
         value = self.target_value(inputs, skipped)
         of_events = a.gather(2, melodies.events[..., None])[..., 0]
         keeps_trace = self.backup.keeps_trace(a, melodies.events)
-        if self.config.likeliest < 1:
+        if self.config.likeliest < 1 and self.config.algo != "q":
             log_policy = self.backup.log_policy(a, a if log_prior is None else log_prior)
             log_policy = log_policy.gather(2, melodies.events[..., None])[..., 0]
             rewards = rewards - self.config.likeliest_cost * excess(
@@ -126,7 +128,7 @@ class Learner:
 
         `log_prior` as for `goals`.
         """
-        size = max(LEAST_SHARE, -(-len(melodies) // self._threads))
+        size = -(-len(melodies) // max(1, min(self._threads, len(melodies) // LEAST_SHARE)))
         shares = [slice(first, first + size) for first in range(0, len(melodies), size)]
 
         def of_share(share: slice) -> tuple[float, list[Tensor]]:

@@ -1,7 +1,7 @@
 """Policies: whatever composes melodies event by event, a Note RNN or one that was tuned.
 
-A policy is a network of the Note RNN's shape, the algorithm that gives its logits their meaning (`backups`), a value
-head for learning, and for G the frozen Note RNN p that its policy softmax(log p + G) refers to.
+A policy is a network of the Note RNN's shape, the algorithm that gives its logits their meaning (`backups`), and for
+G the frozen Note RNN p that its policy softmax(log p + G) refers to.
 """
 
 from __future__ import annotations

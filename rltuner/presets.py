@@ -8,8 +8,8 @@ import difflib
 from rltuner.config import FinetuneConfig, PresetName
 from rltuner.errors import InputError
 
-# Every melody once, in many steps, and a value network that begins as the Note RNN: slower, and the way by which `best` gets
-# to motifs that return without fewer melodies (docs/algorithms.md, "How much is learned from a melody").
+# Every melody once, in many steps, and a value network that begins as the Note RNN: slower, and the way by which `best`
+# gets to motifs that return without fewer melodies (docs/algorithms.md, "How much is learned from a melody").
 SMALL_STEPS: dict[str, object] = {
     "passes": 1,
     "minibatch_size": 32,
@@ -20,7 +20,7 @@ SMALL_STEPS: dict[str, object] = {
 
 # What each preset changes of finetune's defaults.
 PRESETS: dict[str, dict[str, object]] = {
-    "quick": {"likeliest": 1e-7},
+    "quick": {},
     "best": {
         "events": 3_600_000,  # besides those of the particles
         "gamma": 0.91,
@@ -37,7 +37,6 @@ PRESETS: dict[str, dict[str, object]] = {
         "smc_later": 1 / 6,
         "repeated": 1.5,
         "least_distinct": 0.97,
-        "likeliest": 1e-7,
     },
     "paper": {
         "events": 1_000_000,
@@ -53,6 +52,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "learning_rate": 1e-3,
         "value_units": 0,
         "value_learning_rate": 1e-2,
+        "likeliest": 1.0,
         "target_rate": 0.01,
         "clip": 5.0,
         "greedy": True,
@@ -65,7 +65,7 @@ PRESETS: dict[str, dict[str, object]] = {
 # Where an algorithm has values of its own. Q has no entropy term: looking as far ahead as the others it settles on few
 # melodies, and steered ones tempt it there the sooner (docs/algorithms.md, "Collapse"). G's policy is p times what it
 # learned: the tonic after a primer that makes it unlikely takes a lower c and steered ones.
-Q_QUICK: dict[str, object] = {"gamma": 0.76}
+Q_QUICK: dict[str, object] = {"gamma": 0.76, "likeliest": 1.0}
 Q_BEST: dict[str, object] = {**Q_QUICK, **SMALL_STEPS, "replayed": 1.0}
 G_BEST: dict[str, object] = {"c": 0.65, "smc_later": 0.333, "repeated": 1.2}
 OF_ALGORITHM: dict[tuple[str, str], dict[str, object]] = {

@@ -158,7 +158,7 @@ def refuse_unfit_vocabulary(name: str, vocabulary: Vocabulary, book: RuleBook) -
 
 
 def rounds_of(config: FinetuneConfig) -> int:
-    """Rounds (of one batch composed and one gradient step) that compose at least the configured events."""
+    """Rounds (each composes a batch and learns from it) that compose at least the configured events."""
     return -(-config.events // (config.batch_size * config.length))
 
 

@@ -78,7 +78,7 @@ def ppo(
     generator = torch.Generator().manual_seed(seed)
     policy = Policy.tuned_from("psi", note_rnn)  # a copy of p whose softmax is the policy
     policy.network.requires_grad_(True)
-    value = ValueNetwork(note_rnn, FinetuneConfig.value_units, LENGTH, VALUE_SCALE / c)
+    value = ValueNetwork(note_rnn, FinetuneConfig.value_units, LENGTH, VALUE_SCALE / c, seed)
     prior = Policy("note_rnn", note_rnn)
     optimiser = torch.optim.Adam(
         [
