@@ -152,6 +152,16 @@ def test_the_value_network_has_units_of_its_own_or_begins_as_the_note_rnn() -> N
     assert torch.equal(copied.layers[0].weight_hh_l0, note_rnn.layers[0].weight_hh_l0)
 
 
+def test_q_does_without_a_bound_on_the_likeliest_melody_and_the_others_pay_beyond_it() -> None:
+    """Three events of five classes: about 1 in 125, which is far above the bound."""
+    for algo, pays in (("q", False), ("psi", True), ("g", True)):
+        free, bounded = (
+            batch(Learner(NoteRNN(SMALL, (6,)), small(algo, likeliest=most)))[1] for most in (1.0, 1e-7)
+        )
+        assert torch.equal(free, bounded) != pays, algo
+        assert bool((bounded <= free).all())
+
+
 def test_both_learning_rates_warm_up_and_fall_to_a_tenth() -> None:
     learner = Learner(NoteRNN(SMALL, (6,)), small("psi", learning_rate=1e-3, value_learning_rate=1e-2))
     for updates, done, factor in ((0, 0.0, 1 / 20), (19, 0.0, 1.0), (500, 0.5, 0.55), (999, 1.0, 0.1)):
