@@ -33,6 +33,8 @@ class Backup(Protocol):
     name: str
     includes_log_prior: bool
     """Whether log p(a|s) is part of the reward (Q, Psi) or of the policy (G)."""
+    is_soft: bool
+    """Whether the values know the policy's probabilities (Psi, G), so that a bound on them can cost something."""
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         """V(s) of the scores of all classes."""
@@ -52,6 +54,7 @@ class Q:
 
     name = "q"
     includes_log_prior = True
+    is_soft = False
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         return scores.amax(dim=-1)
@@ -68,6 +71,7 @@ class Psi:
 
     name = "psi"
     includes_log_prior = True
+    is_soft = True
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         return scores.logsumexp(dim=-1)
@@ -84,6 +88,7 @@ class G:
 
     name = "g"
     includes_log_prior = False
+    is_soft = True
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         return (log_prior + scores).logsumexp(dim=-1)

@@ -112,7 +112,7 @@ class Learner:
         value = self.target_value(inputs, skipped)
         of_events = a.gather(2, melodies.events[..., None])[..., 0]
         keeps_trace = self.backup.keeps_trace(a, melodies.events)
-        if self.config.likeliest < 1 and self.config.algo != "q":
+        if self.config.likeliest < 1 and self.backup.is_soft:
             log_policy = self.backup.log_policy(a, a if log_prior is None else log_prior)
             log_policy = log_policy.gather(2, melodies.events[..., None])[..., 0]
             rewards = rewards - self.config.likeliest_cost * excess(

@@ -57,9 +57,7 @@ class NoteRNN(nn.Module):
                 nn.LSTM(size, hidden, batch_first=True) for size, hidden in itertools.pairwise(sizes)
             )
             self.output = nn.Linear(sizes[-1], self.vocabulary.size)
-        one_hot = nn.functional.pad(
-            torch.eye(self.vocabulary.size), (0, 0, 1, 0)
-        )  # (V + 1, V), row 0 for class -1
+        one_hot = nn.functional.pad(torch.eye(self.vocabulary.size), (0, 0, 1, 0))
         self.register_buffer("one_hot", one_hot, persistent=False)
         for layer, hidden in zip(self.layers, hidden_sizes, strict=True):
             with torch.no_grad():

@@ -114,9 +114,8 @@ def bench_tune() -> None:
             tune_round(learner, replay, book, generator, update)
         seconds = timed(lambda: tune_round(learner, replay, book, generator, 5), 11)  # noqa: B023
         learned = config.passes * (1 + config.replayed) * events / seconds[0]
-        alone = Learner(
-            note_rnn, rltuner.preset("quick", algo=algo, threads=1)
-        )  # the profiler sees one thread only
+        # The profiler sees one thread only.
+        alone = Learner(note_rnn, rltuner.preset("quick", algo=algo, threads=1))
         shares.append(lstm_share(lambda: tune_round(alone, replay, book, generator, 5)))  # noqa: B023
         report(
             f"tune: a round of {algo}, 6.4 learned an event",
