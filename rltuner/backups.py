@@ -44,8 +44,8 @@ class Backup(Protocol):
         """log pi(a|s)."""
         ...
 
-    def keeps_trace(self, advantage: Tensor, events: Tensor) -> Tensor:
-        """bool: a return that passes through this event is valid although another policy may have chosen it."""
+    def keeps_trace(self, advantage: Tensor) -> Tensor:
+        """bool [..]: a return that passes through an event of this A(s, a) is valid although another policy chose it."""
         ...
 
 
@@ -62,8 +62,8 @@ class Q:
     def log_policy(self, logits: Tensor, log_prior: Tensor, temperature: float = 1.0) -> Tensor:
         return (logits / temperature).log_softmax(dim=-1)
 
-    def keeps_trace(self, advantage: Tensor, events: Tensor) -> Tensor:
-        return advantage.gather(-1, events[..., None])[..., 0] >= 0
+    def keeps_trace(self, advantage: Tensor) -> Tensor:
+        return advantage >= 0
 
 
 class Psi:
@@ -79,8 +79,8 @@ class Psi:
     def log_policy(self, logits: Tensor, log_prior: Tensor, temperature: float = 1.0) -> Tensor:
         return logits.log_softmax(dim=-1)
 
-    def keeps_trace(self, advantage: Tensor, events: Tensor) -> Tensor:
-        return torch.ones_like(events, dtype=torch.bool)
+    def keeps_trace(self, advantage: Tensor) -> Tensor:
+        return torch.ones_like(advantage, dtype=torch.bool)
 
 
 class G:
@@ -96,8 +96,8 @@ class G:
     def log_policy(self, logits: Tensor, log_prior: Tensor, temperature: float = 1.0) -> Tensor:
         return (log_prior + logits).log_softmax(dim=-1)
 
-    def keeps_trace(self, advantage: Tensor, events: Tensor) -> Tensor:
-        return torch.ones_like(events, dtype=torch.bool)
+    def keeps_trace(self, advantage: Tensor) -> Tensor:
+        return torch.ones_like(advantage, dtype=torch.bool)
 
 
 BACKUPS: dict[str, Backup] = {backup.name: backup for backup in (Q(), Psi(), G())}
@@ -110,9 +110,9 @@ def backup_named(name: str) -> Backup:
     return BACKUPS[name]
 
 
-def advantage(backup: Backup, logits: Tensor, log_prior: Tensor) -> Tensor:
-    """A(s, a) [.., V]: the logits, shifted so that their own state value is 0."""
-    return logits - backup.state_value(logits, log_prior)[..., None]
+def advantage(backup: Backup, logits: Tensor, log_prior: Tensor, events: Tensor) -> Tensor:
+    """A(s, a) of an event in each state, [..]: its logit, shifted so that the logits' own state value is 0."""
+    return logits.gather(-1, events[..., None])[..., 0] - backup.state_value(logits, log_prior)
 
 
 def reward(backup: Backup, rule_rewards: Tensor, log_prior_of_events: Tensor) -> Tensor:

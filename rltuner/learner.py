@@ -8,10 +8,12 @@ policy network's logits and V from a value network of its own, so that the scale
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +23,10 @@ from rltuner.config import FinetuneConfig
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import Policy, inputs_of
+from rltuner.recurrence import undivided_products
 from rltuner.storage import check_tensors
 
+Found = TypeVar("Found")
 LEAST_SHARE = 64  # melodies; with fewer a thread is no faster than torch's own division of labour
 VALUE_SCALE = 20.0  # rough size of the rules' return of 32 events, before division by c
 
@@ -47,7 +51,7 @@ class ValueNetwork(nn.Module):
 
     def forward(self, inputs: Tensor, skipped: int) -> Tensor:
         """inputs int64 [B, P + T - 1], of which the first `skipped` outputs are left out."""
-        value: Tensor = self.network(inputs)[0][:, skipped:, 0]  # (B, T)
+        value = self.network.unrolled(inputs, skipped).squeeze(2)  # (B, T)
         return (value + self.by_step[: value.shape[1]]) * self.scale
 
 
@@ -93,9 +97,7 @@ class Learner:
     @torch.no_grad()
     def log_prior(self, melodies: Melodies) -> Tensor:
         """log p(a|s_t) of every class, float32 [B, T, V], from the reward network."""
-        inputs, skipped = inputs_of(melodies)
-        logits: Tensor = self.reward_network(inputs)[0][:, skipped:]
-        return logits.log_softmax(dim=-1)
+        return torch.cat(self._by_share(self._log_prior, melodies))
 
     @torch.no_grad()
     def goals(self, melodies: Melodies, rewards: Tensor, log_prior: Tensor | None = None) -> Tensor:
@@ -106,39 +108,19 @@ class Learner:
           rewards: of each event, as the algorithm defines them (`Backup.reward`), float32 [B, T].
           log_prior: what `log_prior` gives for these melodies, where it is known already; only G needs it.
         """
-        inputs, skipped = inputs_of(melodies)
-        log_prior = self._referred_to(melodies, log_prior)
-        a = self._advantage(self.target_network, log_prior, inputs, skipped)
-        value = self.target_value(inputs, skipped)
-        of_events = a.gather(2, melodies.events[..., None])[..., 0]
-        keeps_trace = self.backup.keeps_trace(a, melodies.events)
-        if self.config.likeliest < 1 and self.backup.is_soft:
-            log_policy = self.backup.log_policy(a, a if log_prior is None else log_prior)
-            log_policy = log_policy.gather(2, melodies.events[..., None])[..., 0]
-            rewards = rewards - self.config.likeliest_cost * excess(
-                log_policy, math.log(self.config.likeliest)
-            )
-        return targets(rewards, value, value + of_events, keeps_trace, self.config.gamma, self.config.trace)
+        return torch.cat(self._by_share(self._goals, melodies, rewards, log_prior))
 
     def learn(self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None = None) -> float:
         """One gradient step of the scores towards their goals; returns the loss before it, nats squared.
 
-        Where there are enough of them each thread takes a share of the melodies: an LSTM that has a core to itself gets
-        more out of it than one that divides every step between two.
-
         `log_prior` as for `goals`.
         """
-        size = -(-len(melodies) // max(1, min(self._threads, len(melodies) // LEAST_SHARE)))
-        shares = [slice(first, first + size) for first in range(0, len(melodies), size)]
-
-        def of_share(share: slice) -> tuple[float, list[Tensor]]:
-            prior = None if log_prior is None else log_prior[share]
-            return self._gradients(melodies[share], goals[share], prior, len(melodies))
-
-        found = list((map if len(shares) == 1 else self._pool.map)(of_share, shares))
-        for _, gradients in found[1:]:
-            torch._foreach_add_(found[0][1], gradients)
-        for parameter, gradient in zip(self._learned, found[0][1], strict=True):
+        work = functools.partial(self._gradients, len(melodies))
+        found = self._by_share(work, melodies, goals, log_prior)
+        gradients = [gradient.clone() for gradient in found[0][1]]  # a layer's two biases come with one and the same
+        for _, more in found[1:]:
+            torch._foreach_add_(gradients, more)
+        for parameter, gradient in zip(self._learned, gradients, strict=True):
             parameter.grad = gradient
         nn.utils.clip_grad_norm_(self.policy.network.parameters(), self.config.clip)
         nn.utils.clip_grad_norm_(self.value.parameters(), self.config.clip)
@@ -147,16 +129,47 @@ class Learner:
         self._follow(self.target_value, self.value)
         return sum(loss for loss, _ in found)
 
+    def _by_share(
+        self, work: Callable[..., Found], melodies: Melodies, *of_melodies: Tensor | None
+    ) -> list[Found]:
+        """What `work` finds of each thread's share of the melodies, and of what goes with them, in their order.
+
+        An LSTM that has a core to itself gets more out of it than one that divides every step between two.
+        """
+        size = -(-len(melodies) // max(1, min(self._threads, len(melodies) // LEAST_SHARE)))
+        shares = [slice(first, first + size) for first in range(0, len(melodies), size)]
+
+        def of_share(share: slice) -> Found:
+            return work(melodies[share], *(None if x is None else x[share] for x in of_melodies))
+
+        with undivided_products():
+            return list((map if len(shares) == 1 else self._pool.map)(of_share, shares))
+
+    @torch.no_grad()
+    def _log_prior(self, melodies: Melodies) -> Tensor:
+        return self.reward_network.unrolled(*inputs_of(melodies)).log_softmax(dim=-1)
+
+    @torch.no_grad()
+    def _goals(self, melodies: Melodies, rewards: Tensor, log_prior: Tensor | None) -> Tensor:
+        log_prior = self._referred_to(melodies, log_prior)
+        a = self._advantage(self.target_network, melodies, log_prior)
+        value = self.target_value(*inputs_of(melodies))
+        if self.config.likeliest < 1 and self.backup.is_soft:
+            log_policy = (
+                a if log_prior is None else a + log_prior.gather(2, melodies.events[..., None])[..., 0]
+            )
+            beyond = excess(log_policy, math.log(self.config.likeliest))
+            rewards = rewards - self.config.likeliest_cost * beyond
+        keeps_trace = self.backup.keeps_trace(a)
+        return targets(rewards, value, value + a, keeps_trace, self.config.gamma, self.config.trace)
+
     def _gradients(
-        self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None, in_all: int
+        self, in_all: int, melodies: Melodies, goals: Tensor, log_prior: Tensor | None
     ) -> tuple[float, list[Tensor]]:
         """Of some of the `in_all` melodies of a step: their part of the loss, and its gradients."""
-        inputs, skipped = inputs_of(melodies)
-        a = self._advantage(self.policy.network, self._referred_to(melodies, log_prior), inputs, skipped)
-        score = self.value(inputs, skipped) + a.gather(2, melodies.events[..., None])[..., 0]
-        if (
-            self.config.huber
-        ):  # steered melodies can be far off, and the squares of a few would drown the rest
+        a = self._advantage(self.policy.network, melodies, self._referred_to(melodies, log_prior))
+        score = self.value(*inputs_of(melodies)) + a
+        if self.config.huber:  # steered melodies can be far off; the squares of a few would drown the rest
             loss = 2 * nn.functional.huber_loss(score, goals, delta=self.config.huber)
         else:
             loss = (goals - score).square().mean()
@@ -167,12 +180,12 @@ class Learner:
         """log p of every class where the algorithm's scores refer to it (G), known or not; else None."""
         if self.backup.includes_log_prior:
             return None
-        return self.log_prior(melodies) if log_prior is None else log_prior
+        return self._log_prior(melodies) if log_prior is None else log_prior
 
-    def _advantage(self, network: NoteRNN, log_prior: Tensor | None, inputs: Tensor, skipped: int) -> Tensor:
-        """A(s_t, a) of every class, float32 [B, T, V]."""
-        logits: Tensor = network(inputs)[0][:, skipped:]
-        return advantage(self.backup, logits, logits if log_prior is None else log_prior)
+    def _advantage(self, network: NoteRNN, melodies: Melodies, log_prior: Tensor | None) -> Tensor:
+        """A(s_t, a_t) of every event, float32 [B, T]."""
+        logits = network.unrolled(*inputs_of(melodies))
+        return advantage(self.backup, logits, logits if log_prior is None else log_prior, melodies.events)
 
     def set_progress(self, updates: int, done: float) -> None:
         """Learning rates: warmed up over 20 updates, then lowered to a tenth in proportion to the share `done`."""

@@ -52,7 +52,8 @@ def test_the_state_value_of_an_advantage_is_zero(name: str) -> None:
         torch.randn(5, 7, 11) * 9,
         torch.randn(5, 7, 11).log_softmax(-1),
     )
-    value = backup.state_value(advantage(backup, logits, log_prior), log_prior)
+    of_classes = [advantage(backup, logits, log_prior, torch.full((5, 7), event)) for event in range(11)]
+    value = backup.state_value(torch.stack(of_classes, dim=-1), log_prior)
     torch.testing.assert_close(value, torch.zeros(5, 7), atol=1e-5, rtol=0)
 
 
@@ -85,8 +86,9 @@ def test_the_last_event_is_terminal(name: str, trace: float) -> None:
 
 def test_watkins_cuts_a_return_at_the_first_event_that_is_not_greedy() -> None:
     backup = BACKUPS["q"]
-    a = torch.tensor([[[0.0, -1.0], [-2.0, 0.0], [0.0, -3.0]]])
-    assert backup.keeps_trace(a, torch.tensor([[0, 0, 0]])).tolist() == [[True, False, True]]
+    logits = torch.tensor([[[3.0, 2.0], [1.0, 3.0], [3.0, 0.0]]])
+    a = advantage(backup, logits, logits, torch.tensor([[0, 0, 0]]))
+    assert backup.keeps_trace(a).tolist() == [[True, False, True]]
     rewards, zeros = torch.tensor([[1.0, 10.0, 100.0]]), torch.zeros(1, 3)
     y = targets(rewards, zeros, zeros, torch.tensor([[True, False, True]]), 1.0, 1.0)
     assert y.tolist() == [[1.0, 110.0, 100.0]]  # the middle event was not greedy: its return stops before it
@@ -137,7 +139,7 @@ def test_exact_scores_are_a_fixed_point_for_every_melody(name: str, trace: float
     own_rewards = torch.stack([r[s] for r, s in zip(rewards, states, strict=True)], dim=1).gather(
         2, events[..., None]
     )
-    keep = backup.keeps_trace(all_scores - values[..., None], events)
+    keep = backup.keeps_trace(own_scores - values)
     whole = reward(backup, own_rewards[..., 0], log_prior.gather(2, events[..., None])[..., 0])
     y = targets(whole, values, own_scores, keep, gamma, trace)
     torch.testing.assert_close(y, own_scores, atol=1e-10, rtol=0)

@@ -118,11 +118,8 @@ def test_errors_beyond_the_huber_limit_count_linearly() -> None:
         learner = Learner(NoteRNN(SMALL, (6,)), small("psi", huber=huber))
         melodies, _ = batch(learner)
         with torch.no_grad():
-            inputs, skipped = inputs_of(melodies)
-            a = learner._advantage(
-                learner.policy.network, learner._referred_to(melodies, None), inputs, skipped
-            )
-            score = learner.value(inputs, skipped) + a.gather(2, melodies.events[..., None])[..., 0]
+            a = learner._advantage(learner.policy.network, melodies, None)
+            score = learner.value(*inputs_of(melodies)) + a
         assert learner.learn(melodies, score + error) == pytest.approx(loss, rel=1e-4)
 
 

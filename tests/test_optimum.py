@@ -90,9 +90,8 @@ def learned_scores(learner: Learner) -> list[Tensor]:
     melodies = every_melody()
     inputs, skipped = inputs_of(melodies)
     with torch.no_grad():
-        advantage = learner._advantage(
-            learner.policy.network, learner._referred_to(melodies, None), inputs, skipped
-        )
+        logits, log_prior = learner.policy.network.unrolled(inputs, skipped), learner.log_prior(melodies)
+        advantage = logits - learner.backup.state_value(logits, log_prior)[..., None]
         all_scores = learner.value(inputs, skipped)[..., None] + advantage  # (3125, 4, 5)
     scores = []
     for t in range(LENGTH):
