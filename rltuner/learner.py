@@ -23,7 +23,6 @@ from rltuner.config import FinetuneConfig
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import Policy, inputs_of
-from rltuner.recurrence import undivided_products
 from rltuner.storage import check_tensors
 
 Found = TypeVar("Found")
@@ -117,7 +116,9 @@ class Learner:
         """
         work = functools.partial(self._gradients, len(melodies))
         found = self._by_share(work, melodies, goals, log_prior)
-        gradients = [gradient.clone() for gradient in found[0][1]]  # a layer's two biases come with one and the same
+        gradients = [
+            gradient.clone() for gradient in found[0][1]
+        ]  # a layer's two biases come with one and the same
         for _, more in found[1:]:
             torch._foreach_add_(gradients, more)
         for parameter, gradient in zip(self._learned, gradients, strict=True):
@@ -142,8 +143,7 @@ class Learner:
         def of_share(share: slice) -> Found:
             return work(melodies[share], *(None if x is None else x[share] for x in of_melodies))
 
-        with undivided_products():
-            return list((map if len(shares) == 1 else self._pool.map)(of_share, shares))
+        return list((map if len(shares) == 1 else self._pool.map)(of_share, shares))
 
     @torch.no_grad()
     def _log_prior(self, melodies: Melodies) -> Tensor:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numba
@@ -185,9 +185,20 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()  # of all libraries that are loaded, which takes milliseconds
 
 
-def undivided_products() -> AbstractContextManager[object]:
-    """Within it BLAS leaves a product to the thread that asks for it: many small ones are not worth dividing."""
-    return _libraries().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Within it torch and BLAS leave an operation to the thread that asks for it.
+
+    Those of a small network's step are not worth dividing, and a thread that waits for its next part of one keeps a core
+    from those that learn (`Learner`).
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with _libraries().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Unrolling(torch.autograd.Function):

@@ -30,6 +30,7 @@ from rltuner.learner import Learner
 from rltuner.melody import Melodies, Vocabulary
 from rltuner.note_rnn import NoteRNN
 from rltuner.objective import divergence, log_probabilities
+from rltuner.recurrence import undivided
 from rltuner.replay import Replay
 from rltuner.rules.book import RuleBook, load_rulebook
 from rltuner.rules.check import refuse_broken_rules
@@ -175,6 +176,7 @@ def judge(
     return scores, reward(learner.backup, total.to(config.device) / config.c, log_prior), all_log_prior
 
 
+@undivided()
 def tune_round(
     learner: Learner,
     replay: Replay,
