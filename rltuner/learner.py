@@ -76,19 +76,27 @@ class Learner:
         self.policy.network.requires_grad_(True)
         scale = VALUE_SCALE / config.c
         self.value = ValueNetwork(note_rnn, config.value_units, config.length, scale, config.seed).to(device)
+        for acting in (self.policy.network, self.policy.prior, self.reward_network):
+            if acting is not None:
+                acting.compiled = device.type == "cpu"
         for learned in (self.policy.network, self.value):
             learned.train()  # for CUDA, whose LSTM learns in training mode only
         self.target_network = copy.deepcopy(self.policy.network).requires_grad_(False)
         self.target_value = copy.deepcopy(self.value).requires_grad_(False)
+        self._of_policy, self._of_value = (
+            list(self.policy.network.parameters()),
+            list(self.value.parameters()),
+        )
+        self._targets = [*self.target_network.parameters(), *self.target_value.parameters()]
         self.optimiser = torch.optim.Adam(
             [
-                {"params": list(self.policy.network.parameters()), "lr": config.learning_rate},
-                {"params": list(self.value.parameters()), "lr": config.value_learning_rate},
+                {"params": self._of_policy, "lr": config.learning_rate},
+                {"params": self._of_value, "lr": config.value_learning_rate},
             ],
             betas=(0.9, 0.99),
             fused=True,
         )
-        self._learned = [*self.policy.network.parameters(), *self.value.parameters()]
+        self._learned = [*self._of_policy, *self._of_value]
         self._threads = config.threads if device.type == "cpu" else 1
         # What set_num_threads says in a thread holds there, and in threads that begin later; the main one keeps its own.
         self._pool = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))
@@ -123,11 +131,11 @@ class Learner:
             torch._foreach_add_(gradients, more)
         for parameter, gradient in zip(self._learned, gradients, strict=True):
             parameter.grad = gradient
-        nn.utils.clip_grad_norm_(self.policy.network.parameters(), self.config.clip)
-        nn.utils.clip_grad_norm_(self.value.parameters(), self.config.clip)
+        nn.utils.clip_grad_norm_(self._of_policy, self.config.clip)
+        nn.utils.clip_grad_norm_(self._of_value, self.config.clip)
         self.optimiser.step()
-        self._follow(self.target_network, self.policy.network)
-        self._follow(self.target_value, self.value)
+        with torch.no_grad():  # target := (1 - eta) target + eta what is learned
+            torch._foreach_lerp_(self._targets, self._learned, self.config.target_rate)
         return sum(loss for loss, _ in found)
 
     def _by_share(
@@ -193,11 +201,6 @@ class Learner:
         rates = (self.config.learning_rate, self.config.value_learning_rate)
         for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * factor
-
-    @torch.no_grad()
-    def _follow(self, target: nn.Module, source: nn.Module) -> None:
-        """target := (1 - eta) target + eta source."""
-        torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), self.config.target_rate)
 
     def _modules(self) -> dict[str, nn.Module]:
         return {

@@ -229,9 +229,13 @@ class Melodies:
         """The chosen melodies, as a batch (an integer, numpy's too, gives a batch of one)."""
         if isinstance(index, SupportsIndex) and not getattr(index, "shape", ()):  # arrays have __index__ too
             index = [range(len(self))[operator.index(index)]]
-        return Melodies(
-            self.events[index], self.lengths[index], self.context[index], self.vocabulary, self.meter
-        )
+        chosen = object.__new__(
+            Melodies
+        )  # what was checked needs no second check: learning takes parts all the time
+        chosen.vocabulary, chosen.meter, chosen._views = self.vocabulary, self.meter, {}
+        chosen.events, chosen.lengths = self.events[index], self.lengths[index]
+        chosen.valid, chosen.context = self.valid[index], self.context[index]
+        return chosen
 
     def to(self, device: torch.device | str) -> Melodies:
         """The same melodies on another device."""

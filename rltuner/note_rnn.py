@@ -24,6 +24,26 @@ State = list[tuple[Tensor, Tensor]]
 """The recurrent state: (h, c) of each layer, both float32 [B, H]. None stands for zeros."""
 
 
+def weights_of(layer: nn.LSTM) -> list[Tensor]:
+    """W_ih [4H, V], W_hh [4H, H] and their biases [4H]; the gates are in torch's order i, f, g, o."""
+    return [layer.get_parameter(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+
+
+def _cell(
+    table: Tensor, rows: Tensor, weight: Tensor, before: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    """One step of a layer: h and c [B, H]. Its inputs W_ih x + b are table[rows]; `before` it h and c, None for zeros."""
+    units = weight.shape[1]
+    gates = nn.functional.embedding(rows, table)  # (B, 4H)
+    if before is not None:
+        gates = torch.addmm(gates, before[0], weight.t())
+    i, f = gates[:, : 2 * units].sigmoid().chunk(2, dim=1)
+    c = i * gates[:, 2 * units : 3 * units].tanh()
+    if before is not None:
+        c = torch.addcmul(c, f, before[1])
+    return gates[:, 3 * units :].sigmoid() * c.tanh(), c
+
+
 class NoteRNN(nn.Module):
     """LSTM layers and a linear output layer.
 
@@ -34,6 +54,8 @@ class NoteRNN(nn.Module):
       seed: of the initial weights (uniform in +-1/sqrt(H), forget gates biased by 1).
     """
 
+    compiled = False
+    """Whether `step` goes through `recurrence`, which tuning sets: faster, but for once it is not worth an import."""
     one_hot: Tensor
     """Row i is the input of class i - 1, float32 [V + 1, V]: row 0 is zero."""
 
@@ -102,7 +124,7 @@ class NoteRNN(nn.Module):
         rows = events.t() + 1  # (T, B)
         hidden: Tensor | None = None
         for layer in self.layers:
-            weight_ih, weight_hh, bias_ih, bias_hh = layer.parameters()  # nn.LSTM's own order
+            weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
             bias = bias_ih + bias_hh
             if hidden is None:
                 table = (
@@ -121,23 +143,18 @@ class NoteRNN(nn.Module):
 
         Acting goes through here: the first layer's input weights are looked up by class, with no one-hot product.
         """
+        if self.compiled:
+            from rltuner.recurrence import cell
+        else:
+            cell = _cell
         hidden: Tensor | None = None
         final: State = []
         for position, layer in enumerate(self.layers):
-            weight_ih, weight_hh, bias_ih, bias_hh = layer.parameters()  # nn.LSTM's own order
-            if hidden is None:
-                rows = nn.functional.pad(weight_ih.T, (0, 0, 1, 0))  # (V + 1, 4H), row 0 for class -1
-                gates = nn.functional.embedding(events + 1, rows)  # (B, 4H)
-            else:
-                gates = hidden @ weight_ih.T
-            gates = gates + (bias_ih + bias_hh)
-            if state is not None:
-                gates = torch.addmm(gates, state[position][0], weight_hh.T)
-            i, f, g, o = gates.chunk(4, dim=1)
-            c = i.sigmoid() * g.tanh()
-            if state is not None:
-                c = torch.addcmul(c, f.sigmoid(), state[position][1])
-            hidden = o.sigmoid() * c.tanh()  # (B, H)
+            weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
+            heard = self.one_hot if hidden is None else hidden
+            table = nn.functional.linear(heard, weight_ih, bias_ih + bias_hh)  # (V + 1 or B, 4H)
+            rows = events + 1 if hidden is None else torch.arange(len(events), device=events.device)
+            hidden, c = cell(table, rows, weight_hh, None if state is None else state[position])
             final.append((hidden, c))
         return self.output(hidden), final
 

@@ -259,3 +259,22 @@ def hidden_states(table: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
     _unroll(table, rows, weight, gates, cells, hidden)
     WORKSPACE.give_back(memory)
     return hidden
+
+
+@torch.no_grad()
+def cell(
+    table: Tensor, rows: Tensor, weight: Tensor, before: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    """One step of a layer, as `hidden_states` goes through many: h and c, float32 [B, H].
+
+    Args:
+      table, weight: as there; no gradients flow to them.
+      rows: int64 [B].
+      before: h and c before it; None is the zero state.
+    """
+    units = weight.shape[1]
+    h, c = torch.empty(len(rows), units), torch.empty(len(rows), units)
+    gates = torch.zeros(len(rows), 4 * units) if before is None else before[0] @ weight.t()
+    c_before = torch.zeros_like(c) if before is None else before[1]
+    step_forward(*(x.numpy() for x in (table, rows, gates, c_before, c, h)))
+    return h, c

@@ -215,23 +215,23 @@ def tune_round(
             "distinct": expected_distinct(learner.policy, melodies[:LOOKED_AT]),
             **{f"rule_{name}": value for name, value in by_rule.items()},
         }
-    parts = [(melodies, rewards)]
+    parts = [(melodies, rewards, all_log_prior)]
     if len(replay) and (count := round(config.replayed * config.batch_size)):
-        parts.append(replay.draw(count, melodies, generator))
+        parts.append(_kept(learner, *replay.draw(count, melodies, generator)))
     replay.add(melodies, rewards)
     share = 1.0 if done < 0.25 else config.smc_later
     if replay.steered is not None and (count := round(share * config.smc_replayed * config.batch_size)):
         if updates % config.smc_every == 0:
             found = steered(learner, book, generator)
             replay.steered.add(found, judge(learner, book, found)[1])
-        parts.append(replay.steered.draw(count, melodies, generator))
+        parts.append(_kept(learner, *replay.steered.draw(count, melodies, generator)))
     if count := round(config.repeated * config.batch_size):
         edited = with_a_passage_repeated(melodies[torch.arange(count) % len(melodies)], generator)
-        parts.append((edited, judge(learner, book, edited)[1]))
-    pool = Melodies.concatenate([part for part, _ in parts])
+        parts.append((edited, *judge(learner, book, edited)[1:]))
+    pool = Melodies.concatenate([part for part, _, _ in parts])
     learner.set_progress(updates, done)
-    log_prior = None if learner.backup.includes_log_prior else learner.log_prior(pool)
-    goals = learner.goals(pool, torch.cat([part_rewards for _, part_rewards in parts]), log_prior)
+    log_prior = None if learner.backup.includes_log_prior else torch.cat([known for _, _, known in parts])
+    goals = learner.goals(pool, torch.cat([part_rewards for _, part_rewards, _ in parts]), log_prior)
     losses = [
         learner.learn(pool[part], goals[part], None if log_prior is None else log_prior[part])
         for _ in range(config.passes)
@@ -244,3 +244,12 @@ def tune_round(
             "Lower --learning-rate, or raise --c"
         )
     return {**record, "loss": loss} if measured else {}
+
+
+def _kept(
+    learner: Learner, melodies: Melodies, rewards: torch.Tensor
+) -> tuple[Melodies, torch.Tensor, torch.Tensor]:
+    """Melodies of a replay, their rewards, and log p of every class where learning refers to it (G)."""
+    if learner.backup.includes_log_prior:
+        return melodies, rewards, torch.empty(0)
+    return melodies, rewards, learner.log_prior(melodies)
