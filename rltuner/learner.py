@@ -11,7 +11,7 @@ import copy
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -101,12 +101,15 @@ class Learner:
         # What set_num_threads says in a thread holds there, and in threads that begin later; the main one keeps its own.
         self._pool = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))
 
-    @torch.no_grad()
     def log_prior(self, melodies: Melodies) -> Tensor:
         """log p(a|s_t) of every class, float32 [B, T, V], from the reward network."""
-        return torch.cat(self._by_share(self._log_prior, melodies))
+        return self.log_prior_soon(melodies)()
 
-    @torch.no_grad()
+    def log_prior_soon(self, melodies: Melodies) -> Callable[[], Tensor]:
+        """`log_prior` for who has something else to do meanwhile: what waits for it and returns it."""
+        found = self._by_share(self._log_prior, melodies)
+        return lambda: torch.cat(list(found))
+
     def goals(self, melodies: Melodies, rewards: Tensor, log_prior: Tensor | None = None) -> Tensor:
         """The backup's targets under the target network, float32 [B, T]: what the events' scores should be.
 
@@ -115,7 +118,7 @@ class Learner:
           rewards: of each event, as the algorithm defines them (`Backup.reward`), float32 [B, T].
           log_prior: what `log_prior` gives for these melodies, where it is known already; only G needs it.
         """
-        return torch.cat(self._by_share(self._goals, melodies, rewards, log_prior))
+        return torch.cat(list(self._by_share(self._goals, melodies, rewards, log_prior)))
 
     def learn(self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None = None) -> float:
         """One gradient step of the scores towards their goals; returns the loss before it, nats squared.
@@ -123,7 +126,7 @@ class Learner:
         `log_prior` as for `goals`.
         """
         work = functools.partial(self._gradients, len(melodies))
-        found = self._by_share(work, melodies, goals, log_prior)
+        found = list(self._by_share(work, melodies, goals, log_prior))
         gradients = [
             gradient.clone() for gradient in found[0][1]
         ]  # a layer's two biases come with one and the same
@@ -140,7 +143,7 @@ class Learner:
 
     def _by_share(
         self, work: Callable[..., Found], melodies: Melodies, *of_melodies: Tensor | None
-    ) -> list[Found]:
+    ) -> Iterator[Found]:
         """What `work` finds of each thread's share of the melodies, and of what goes with them, in their order.
 
         An LSTM that has a core to itself gets more out of it than one that divides every step between two.
@@ -151,7 +154,7 @@ class Learner:
         def of_share(share: slice) -> Found:
             return work(melodies[share], *(None if x is None else x[share] for x in of_melodies))
 
-        return list((map if len(shares) == 1 else self._pool.map)(of_share, shares))
+        return (map if len(shares) == 1 else self._pool.map)(of_share, shares)
 
     @torch.no_grad()
     def _log_prior(self, melodies: Melodies) -> Tensor:

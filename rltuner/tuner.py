@@ -168,10 +168,11 @@ def judge(
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
     """The book's scores [B, T] on the CPU, the rewards of the algorithm [B, T], and log p of every class [B, T, V]."""
     config = learner.config
+    soon = learner.log_prior_soon(melodies)
     heard = melodies.to("cpu")
     scores = book.score(heard)
     total = book.earned(heard, scores) if config.as_earned else scores["total"]
-    all_log_prior = learner.log_prior(melodies)
+    all_log_prior = soon()
     log_prior = all_log_prior.gather(2, melodies.events[..., None])[..., 0]
     return scores, reward(learner.backup, total.to(config.device) / config.c, log_prior), all_log_prior
 
