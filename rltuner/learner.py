@@ -87,7 +87,7 @@ class Learner:
             list(self.policy.network.parameters()),
             list(self.value.parameters()),
         )
-        self._targets = [*self.target_network.parameters(), *self.target_value.parameters()]
+        self._targets: list[Tensor] = [*self.target_network.parameters(), *self.target_value.parameters()]
         self.optimiser = torch.optim.Adam(
             [
                 {"params": self._of_policy, "lr": config.learning_rate},
@@ -96,7 +96,7 @@ class Learner:
             betas=(0.9, 0.99),
             fused=True,
         )
-        self._learned = [*self._of_policy, *self._of_value]
+        self._learned: list[Tensor] = [*self._of_policy, *self._of_value]
         self._threads = config.threads if device.type == "cpu" else 1
         # What set_num_threads says in a thread holds there, and in threads that begin later; the main one keeps its own.
         self._pool = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))

@@ -24,8 +24,8 @@ State = list[tuple[Tensor, Tensor]]
 """The recurrent state: (h, c) of each layer, both float32 [B, H]. None stands for zeros."""
 
 
-def weights_of(layer: nn.LSTM) -> list[Tensor]:
-    """W_ih [4H, V], W_hh [4H, H] and their biases [4H]; the gates are in torch's order i, f, g, o."""
+def weights_of(layer: nn.Module) -> list[Tensor]:
+    """Of an LSTM layer: W_ih [4H, V], W_hh [4H, H] and their biases [4H]; the gates are in torch's order i, f, g, o."""
     return [layer.get_parameter(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
 

@@ -50,7 +50,7 @@ def compiled(function: Kernel) -> Kernel:
     return kernel
 
 
-@numba.njit(fastmath={"contract"}, inline="always", error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(fastmath={"contract"}, inline="always", error_model="numpy")
 def tanh(x):  # type: ignore[no-untyped-def]
     """float32, within 4e-7 of itself."""
     x = BEYOND if x > BEYOND else (-BEYOND if x < -BEYOND else x)
@@ -217,15 +217,22 @@ class Unrolling(torch.autograd.Function):
         return hidden
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, by_hidden: Tensor) -> tuple[Tensor, None, Tensor]:
         if ctx.memory is None:
             raise RuntimeError("the gates of this unrolling became its gradients: go through it anew")
         weight, rows, hidden = ctx.saved_tensors
         by_table = torch.zeros(ctx.rows_of_table, 4 * weight.shape[1])
         by_weight = torch.zeros(weight.t().shape)
-        given = weight.detach().contiguous(), ctx.gates, ctx.cells, hidden.detach(), by_hidden.contiguous()
-        unroll_back(rows.numpy(), *(x.numpy() for x in given), by_table.numpy(), by_weight.numpy())
+        given = (
+            rows,
+            weight.detach().contiguous(),
+            ctx.gates,
+            ctx.cells,
+            hidden.detach(),
+            by_hidden.contiguous(),
+        )
+        unroll_back(*(x.numpy() for x in (*given, by_table, by_weight)))
         WORKSPACE.give_back(ctx.memory)
         ctx.memory = ctx.gates = ctx.cells = None
         return by_table, None, by_weight.t()
@@ -251,7 +258,7 @@ def hidden_states(table: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
     """
     table, rows = table.contiguous(), rows.contiguous()
     if torch.is_grad_enabled() and (table.requires_grad or weight.requires_grad):
-        result: Tensor = Unrolling.apply(table, rows, weight)
+        result: Tensor = Unrolling.apply(table, rows, weight)  # type: ignore[no-untyped-call]
         return result
     (steps, batch), units = rows.shape, weight.shape[1]
     memory, (gates, cells) = WORKSPACE.borrow((1, batch, 4 * units), (2, batch, units))

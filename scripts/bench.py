@@ -19,6 +19,7 @@ from collections.abc import Callable
 import torch
 
 import rltuner
+from rltuner import recurrence
 from rltuner.backups import reward
 from rltuner.compose import compose
 from rltuner.eval import evaluate
@@ -28,6 +29,7 @@ from rltuner.learner import Learner
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import load
+from rltuner.recurrence import undivided
 from rltuner.replay import Replay
 from rltuner.rules import load_rulebook
 from rltuner.sources import read_source
@@ -122,33 +124,50 @@ def bench_tune() -> None:
             seconds,
             f"{events / seconds[0]:,.0f} events/s composed, {learned:,.0f} learned",
         )
-    print(
-        f"  matrix products and fused LSTM layers: {', '.join(f'{share:.0%}' for share in shares)} of the CPU's time"
-    )
+    share = ", ".join(f"{part:.0%}" for part in shares)
+    print(f"  matrix products and the LSTM steps compiled with them: {share} of the CPU's time")
     config = rltuner.preset("quick")
     learner, generator = Learner(note_rnn, config), torch.Generator().manual_seed(0)
     melodies = compose(learner.policy, config.batch_size, config.length, generator=generator)
     rewards = reward(learner.backup, book.score(melodies)["total"], torch.zeros(melodies.events.shape))
-    goals = learner.goals(melodies, rewards)
-    report(
-        f"  compose {config.batch_size} melodies",
-        timed(lambda: compose(learner.policy, config.batch_size, config.length, generator=generator)),
-    )
-    report("  score them", timed(lambda: book.score(melodies)))
-    report("  log p of them", timed(lambda: learner.log_prior(melodies)))
-    report("  goals of them", timed(lambda: learner.goals(melodies, rewards)))
-    report("  one gradient step on them", timed(lambda: learner.learn(melodies, goals)))
+    with undivided():  # as in a round
+        goals = learner.goals(melodies, rewards)
+        report(
+            f"  compose {config.batch_size} melodies",
+            timed(lambda: compose(learner.policy, config.batch_size, config.length, generator=generator), 11),
+        )
+        report("  score them", timed(lambda: book.score(melodies), 11))
+        report("  log p of them", timed(lambda: learner.log_prior(melodies), 11))
+        report("  goals of them", timed(lambda: learner.goals(melodies, rewards), 11))
+        report("  one gradient step on them", timed(lambda: learner.learn(melodies, goals), 11))
 
 
 def lstm_share(work: Callable[[], object]) -> float:
-    """Share of the CPU's own time that a call spends in matrix products and in LSTM layers fused with them."""
-    from torch.profiler import ProfilerActivity, profile
+    """Share of the CPU's own time that a call spends in matrix products and in the LSTM steps compiled with them."""
+    from torch.profiler import ProfilerActivity, profile, record_function
 
-    with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        work()
+    kernels = {name: getattr(recurrence, name) for name in ("unroll", "unroll_back", "step_forward")}
+
+    def seen(name: str) -> Callable[..., None]:
+        def kernel(*arguments: object) -> None:
+            with record_function(f"::{name}"):
+                kernels[name](*arguments)
+
+        return kernel
+
+    for name in kernels:
+        setattr(recurrence, name, seen(name))
+    try:
+        with profile(activities=[ProfilerActivity.CPU]) as profiled:
+            work()
+    finally:
+        for name, kernel in kernels.items():
+            setattr(recurrence, name, kernel)
     times = {entry.key: entry.self_cpu_time_total for entry in profiled.key_averages()}
     products = sum(
-        time for name, time in times.items() if re.search(r"::(mkldnn_rnn|lstm|addmm|mm|bmm|baddbmm)", name)
+        time
+        for name, time in times.items()
+        if re.search(r"::(unroll|step_forward|addmm|mm|bmm|baddbmm)", name)
     )
     return products / sum(times.values())
 
