@@ -127,9 +127,8 @@ class Learner:
         """
         work = functools.partial(self._gradients, len(melodies))
         found = list(self._by_share(work, melodies, goals, log_prior))
-        gradients = [
-            gradient.clone() for gradient in found[0][1]
-        ]  # a layer's two biases come with one and the same
+        # Copies: a layer's two biases come with one and the same; and the fused Adam takes all as they lie in memory.
+        gradients = [gradient.clone(memory_format=torch.contiguous_format) for gradient in found[0][1]]
         for _, more in found[1:]:
             torch._foreach_add_(gradients, more)
         for parameter, gradient in zip(self._learned, gradients, strict=True):

@@ -167,6 +167,20 @@ def test_both_learning_rates_warm_up_and_fall_to_a_tenth() -> None:
         assert rates == pytest.approx([1e-3 * factor, 1e-2 * factor])
 
 
+@every_algorithm
+def test_a_step_moves_every_weight_against_its_own_gradient(algo: str) -> None:
+    """Adam's first step is the learning rate times the gradient's sign, whatever way gradients lie in memory."""
+    learner = Learner(NoteRNN(SMALL, (6,)), small(algo, value_units=5))
+    melodies, goals = batch(learner)
+    networks = learner.policy.network, learner.value
+    before = [parameter.detach().clone() for network in networks for parameter in network.parameters()]
+    learner.learn(melodies, goals)
+    for old, parameter in zip(before, [p for network in networks for p in network.parameters()], strict=True):
+        assert parameter.grad is not None
+        counts = parameter.grad.abs() > 1e-5  # beside Adam's 1e-8
+        assert torch.equal((old - parameter.detach()).sign()[counts], parameter.grad.sign()[counts])
+
+
 def test_a_steep_loss_moves_the_policy_no_further_than_its_clip() -> None:
     """Adam hides the length of a gradient, so the gradient itself is looked at."""
     learner = Learner(NoteRNN(SMALL, (6,)), small("psi", clip=0.01))
