@@ -192,7 +192,7 @@ class FinetuneConfig:
     seed: int = 0
     """Of every random choice."""
     threads: int = 2
-    """CPU threads; where steps are large each takes a share of the melodies."""
+    """CPU threads; of a gradient step on at least 128 melodies each takes a share, smaller ones use one."""
     device: str = "cpu"
     """Torch device: cpu, cuda, cuda:1, mps."""
     config: Path | None = None

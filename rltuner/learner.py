@@ -26,7 +26,7 @@ from rltuner.policy import Policy, inputs_of
 from rltuner.storage import check_tensors
 
 Found = TypeVar("Found")
-LEAST_SHARE = 64  # melodies; with fewer a thread is no faster than torch's own division of labour
+LEAST_SHARE = 64  # melodies; with fewer, two threads are no faster than one
 VALUE_SCALE = 20.0  # rough size of the rules' return of 32 events, before division by c
 
 
@@ -78,7 +78,7 @@ class Learner:
         self.value = ValueNetwork(note_rnn, config.value_units, config.length, scale, config.seed).to(device)
         for acting in (self.policy.network, self.policy.prior, self.reward_network):
             if acting is not None:
-                acting.compiled = device.type == "cpu"
+                acting.compiled = True
         for learned in (self.policy.network, self.value):
             learned.train()  # for CUDA, whose LSTM learns in training mode only
         self.target_network = copy.deepcopy(self.policy.network).requires_grad_(False)
@@ -106,7 +106,10 @@ class Learner:
         return self.log_prior_soon(melodies)()
 
     def log_prior_soon(self, melodies: Melodies) -> Callable[[], Tensor]:
-        """`log_prior` for who has something else to do meanwhile: what waits for it and returns it."""
+        """`log_prior` for who has something else to do meanwhile: what gives it, once, when it is there.
+
+        Threads begin at once; where one share is all there is, it waits until it is asked for.
+        """
         found = self._by_share(self._log_prior, melodies)
         return lambda: torch.cat(list(found))
 
@@ -147,8 +150,9 @@ class Learner:
 
         An LSTM that has a core to itself gets more out of it than one that divides every step between two.
         """
-        size = -(-len(melodies) // max(1, min(self._threads, len(melodies) // LEAST_SHARE)))
-        shares = [slice(first, first + size) for first in range(0, len(melodies), size)]
+        count = max(1, min(self._threads, len(melodies) // LEAST_SHARE))
+        size = max(1, -(-len(melodies) // count))
+        shares = [slice(first, first + size) for first in range(0, max(1, len(melodies)), size)]
 
         def of_share(share: slice) -> Found:
             return work(melodies[share], *(None if x is None else x[share] for x in of_melodies))

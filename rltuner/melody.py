@@ -226,15 +226,16 @@ class Melodies:
         return self.events.shape[0]
 
     def __getitem__(self, index: SupportsIndex | slice | Sequence[int] | Tensor) -> Melodies:
-        """The chosen melodies, as a batch (an integer, numpy's too, gives a batch of one)."""
+        """The chosen melodies, as a batch (an integer, numpy's too, gives a batch of one); of a slice, a view."""
         if isinstance(index, SupportsIndex) and not getattr(index, "shape", ()):  # arrays have __index__ too
             index = [range(len(self))[operator.index(index)]]
-        chosen = object.__new__(
-            Melodies
-        )  # what was checked needs no second check: learning takes parts all the time
+        # What `__init__` has checked needs no second check, and learning takes parts all the time.
+        chosen = object.__new__(Melodies)
         chosen.vocabulary, chosen.meter, chosen._views = self.vocabulary, self.meter, {}
         chosen.events, chosen.lengths = self.events[index], self.lengths[index]
         chosen.valid, chosen.context = self.valid[index], self.context[index]
+        if chosen.events.ndim != 2:
+            raise InputError(f"events: shape {tuple(chosen.events.shape)}; expected [B, T]")
         return chosen
 
     def to(self, device: torch.device | str) -> Melodies:

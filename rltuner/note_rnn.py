@@ -32,7 +32,7 @@ def weights_of(layer: nn.Module) -> list[Tensor]:
 def _cell(
     table: Tensor, rows: Tensor, weight: Tensor, before: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor, Tensor]:
-    """One step of a layer: h and c [B, H]. Its inputs W_ih x + b are table[rows]; `before` it h and c, None for zeros."""
+    """One step of a layer: h and c [B, H]. Its inputs W_ih x + b are table[rows]; h and c were `before`, or 0."""
     units = weight.shape[1]
     gates = nn.functional.embedding(rows, table)  # (B, 4H)
     if before is not None:
@@ -55,7 +55,7 @@ class NoteRNN(nn.Module):
     """
 
     compiled = False
-    """Whether `step` goes through `recurrence`, which tuning sets: faster, but for once it is not worth an import."""
+    """Whether `step` may go through `recurrence`, which tuning sets: faster, but for once it is not worth an import."""
     one_hot: Tensor
     """Row i is the input of class i - 1, float32 [V + 1, V]: row 0 is zero."""
 
@@ -88,7 +88,7 @@ class NoteRNN(nn.Module):
     def features(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """The last layer's hidden states, float32 [B, T, H], and the state after the last event.
 
-        Learning goes through here: every layer is one fused call over all T steps.
+        Training goes through here: every layer is one fused call over all T steps.
         """
         hidden = nn.functional.embedding(events + 1, self.one_hot)  # (B, T, V)
         final: State = []
@@ -117,7 +117,7 @@ class NoteRNN(nn.Module):
 
         Tuning goes through here: on the CPU the layers are unrolled by `recurrence`, twice as fast as by nn.LSTM.
         """
-        if events.device.type != "cpu":
+        if not self._can_be_compiled(events):
             return self(events)[0][:, skipped:]  # type: ignore[no-any-return]
         from rltuner.recurrence import hidden_states  # numba takes most of a second to import
 
@@ -138,12 +138,22 @@ class NoteRNN(nn.Module):
         logits: Tensor = self.output(hidden[skipped:] if skipped else hidden)  # (T, B, V)
         return logits.transpose(0, 1)
 
+    def _can_be_compiled(self, events: Tensor) -> bool:
+        """Whether `recurrence` can compute it: on the CPU, in float32. It does not check the classes; this does."""
+        if events.device.type != "cpu" or self.output.weight.dtype != torch.float32:
+            return False
+        if events.numel() and not -1 <= int(events.min()) <= int(events.max()) < self.vocabulary.size:
+            raise IndexError(
+                f"events outside -1 to {self.vocabulary.size - 1}, the classes of {self.vocabulary}"
+            )
+        return True
+
     def step(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One event further: events int64 [B], logits float32 [B, V]. The same function as `forward` on [B, 1].
 
         Acting goes through here: the first layer's input weights are looked up by class, with no one-hot product.
         """
-        if self.compiled:
+        if self.compiled and not torch.is_grad_enabled() and self._can_be_compiled(events):
             from rltuner.recurrence import cell
         else:
             cell = _cell

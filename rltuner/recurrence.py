@@ -18,7 +18,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -39,15 +39,26 @@ Q1, Q2, Q3, Q4 = (np.float32(q) for q in (0.46733806, 0.025964972, 0.0003323679,
 ONE, HALF = np.float32(1.0), np.float32(0.5)
 
 
-def compiled(function: Kernel) -> Kernel:
-    """By numba, without the GIL, kept on disk where that is possible. A product and a sum may be fused, nothing else is
-    reordered: NaN stays NaN."""
+REAL_2, REAL_3, PLACES, PLACES_2 = "float32[:, ::1]", "float32[:, :, ::1]", "int64[::1]", "int64[:, ::1]"
+
+
+def compiled(*arguments: str) -> Callable[[Kernel], Kernel]:
+    """For these types of arguments, at once, without the GIL; kept on disk where that is possible.
+
+    A product and a sum may be fused, nothing else is reordered: NaN stays NaN.
+    """
+    signature = f"void({', '.join(arguments)})"
     options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
-    try:
-        kernel: Kernel = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder can be written to: compile anew in every process, two seconds
-        kernel = numba.njit(**options)(function)
-    return kernel
+
+    def compile_(function: Kernel) -> Kernel:
+        try:
+            return cast(Kernel, numba.njit(signature, cache=True, **options)(function))
+        except (
+            Exception
+        ):  # what is kept cannot be written, or was damaged: four seconds more in every process
+            return cast(Kernel, numba.njit(signature, **options)(function))
+
+    return compile_
 
 
 @numba.njit(fastmath={"contract"}, inline="always", error_model="numpy")
@@ -59,7 +70,7 @@ def tanh(x):  # type: ignore[no-untyped-def]
     return x * above / ((((Q4 * y + Q3) * y + Q2) * y + Q1) * y + ONE)
 
 
-@compiled
+@compiled(REAL_2, PLACES, REAL_2, REAL_2, REAL_2, REAL_2)
 def step_forward(table: Array, rows: Array, gates: Array, c_before: Array, c: Array, h: Array) -> None:
     """From `gates` [B, 4H], W h_{t-1}, and table[rows] [B, 4H], the inputs: c_t and h_t [B, H]. The gates become i, f,
     g, o."""
@@ -80,7 +91,7 @@ def step_forward(table: Array, rows: Array, gates: Array, c_before: Array, c: Ar
             c_new[j], h_new[j] = cell, o * tanh(cell)
 
 
-@compiled
+@compiled(PLACES, REAL_2, REAL_2, REAL_2, REAL_2, REAL_2, REAL_2)
 def step_backward(
     rows: Array,
     gates: Array,
@@ -110,7 +121,7 @@ def step_backward(
             row[j] += all_gates[j]
 
 
-@compiled
+@compiled(REAL_2, PLACES_2, REAL_2, REAL_3, REAL_3, REAL_3)
 def unroll(table: Array, rows: Array, by_unit: Array, gates: Array, cells: Array, hidden: Array) -> None:
     """All T steps from the zero state: `hidden` [T, B, H]; `by_unit` is W transposed, [H, 4H].
 
@@ -128,7 +139,7 @@ def unroll(table: Array, rows: Array, by_unit: Array, gates: Array, cells: Array
         step_forward(table, rows[t], at_gates, c_before, c, hidden[t])
 
 
-@compiled
+@compiled(PLACES_2, REAL_2, REAL_3, REAL_3, REAL_3, REAL_3, REAL_2, REAL_2)
 def unroll_back(
     rows: Array,
     weight: Array,
@@ -187,7 +198,7 @@ def _libraries() -> ThreadpoolController:
 
 @contextmanager
 def undivided() -> Iterator[None]:
-    """Within it torch and BLAS leave an operation to the thread that asks for it.
+    """Within it torch and BLAS leave an operation to the thread that asks for it, in the whole process.
 
     Those of a small network's step are not worth dividing, and a thread that waits for its next part of one keeps a core
     from those that learn (`Learner`).
@@ -254,7 +265,7 @@ def hidden_states(table: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
       rows: which, int64 [T, B].
       weight: W, of the hidden state, float32 [4H, H].
 
-    Gradients flow to the table and the weight, once.
+    Gradients flow to the table and the weight, once. BLAS divides the products as it likes, unless within `undivided`.
     """
     table, rows = table.contiguous(), rows.contiguous()
     if torch.is_grad_enabled() and (table.requires_grad or weight.requires_grad):

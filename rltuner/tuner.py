@@ -83,6 +83,9 @@ def finetune(config: FinetuneConfig) -> Path:
                 updates = 0
             held.enter_context(saying_how_to_go_on("finetune", folder.path))
             _tune(folder, config, book, learner, replay, generator, updates, interrupted)
+        for network in (learner.policy.network, learner.policy.prior):
+            if network is not None:
+                network.compiled = False  # to compose what `generate` composes, to the last bit
         write_results(folder, config, book, note_rnn, learner.policy)
     return folder.path
 
@@ -168,11 +171,13 @@ def judge(
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
     """The book's scores [B, T] on the CPU, the rewards of the algorithm [B, T], and log p of every class [B, T, V]."""
     config = learner.config
-    soon = learner.log_prior_soon(melodies)
-    heard = melodies.to("cpu")
-    scores = book.score(heard)
-    total = book.earned(heard, scores) if config.as_earned else scores["total"]
-    all_log_prior = soon()
+    waited_for = learner.log_prior_soon(melodies)
+    try:
+        heard = melodies.to("cpu")
+        scores = book.score(heard)
+        total = book.earned(heard, scores) if config.as_earned else scores["total"]
+    finally:
+        all_log_prior = waited_for()  # no thread goes on after an error in a rule
     log_prior = all_log_prior.gather(2, melodies.events[..., None])[..., 0]
     return scores, reward(learner.backup, total.to(config.device) / config.c, log_prior), all_log_prior
 
@@ -216,7 +221,7 @@ def tune_round(
             "distinct": expected_distinct(learner.policy, melodies[:LOOKED_AT]),
             **{f"rule_{name}": value for name, value in by_rule.items()},
         }
-    parts = [(melodies, rewards, all_log_prior)]
+    parts: list[tuple[Melodies, torch.Tensor, torch.Tensor | None]] = [(melodies, rewards, all_log_prior)]
     if len(replay) and (count := round(config.replayed * config.batch_size)):
         parts.append(_kept(learner, *replay.draw(count, melodies, generator)))
     replay.add(melodies, rewards)
@@ -231,7 +236,8 @@ def tune_round(
         parts.append((edited, *judge(learner, book, edited)[1:]))
     pool = Melodies.concatenate([part for part, _, _ in parts])
     learner.set_progress(updates, done)
-    log_prior = None if learner.backup.includes_log_prior else torch.cat([known for _, _, known in parts])
+    of_parts = [known for _, _, known in parts if known is not None]
+    log_prior = None if learner.backup.includes_log_prior else torch.cat(of_parts)
     goals = learner.goals(pool, torch.cat([part_rewards for _, part_rewards, _ in parts]), log_prior)
     losses = [
         learner.learn(pool[part], goals[part], None if log_prior is None else log_prior[part])
@@ -249,8 +255,6 @@ def tune_round(
 
 def _kept(
     learner: Learner, melodies: Melodies, rewards: torch.Tensor
-) -> tuple[Melodies, torch.Tensor, torch.Tensor]:
+) -> tuple[Melodies, torch.Tensor, torch.Tensor | None]:
     """Melodies of a replay, their rewards, and log p of every class where learning refers to it (G)."""
-    if learner.backup.includes_log_prior:
-        return melodies, rewards, torch.empty(0)
-    return melodies, rewards, learner.log_prior(melodies)
+    return melodies, rewards, None if learner.backup.includes_log_prior else learner.log_prior(melodies)

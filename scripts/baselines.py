@@ -15,6 +15,7 @@ from rltuner.learner import VALUE_SCALE, ValueNetwork
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
 from rltuner.policy import Policy, inputs_of
+from rltuner.recurrence import undivided
 from rltuner.rules.book import RuleBook
 from rltuner.smc import steer
 
@@ -56,6 +57,7 @@ def particles(
     return melodies, reward / c - float(systems.log_z.mean())
 
 
+@undivided()
 def ppo(
     note_rnn: NoteRNN,
     book: RuleBook,

@@ -141,6 +141,16 @@ def test_threads_take_shares_of_one_and_the_same_gradient_step(algo: str, huber:
             )
 
 
+@every_algorithm
+def test_threads_find_log_p_and_goals_in_the_melodies_order(algo: str) -> None:
+    one, two = (Learner(NoteRNN(SMALL, (6,)), small(algo, threads=n)) for n in (1, 2))
+    events = torch.randint(5, (131, LENGTH), generator=torch.Generator().manual_seed(3))
+    melodies, rewards = Melodies(events, None, events[:, :1], SMALL), torch.randn(131, LENGTH)
+    torch.testing.assert_close(two.log_prior(melodies), one.log_prior(melodies))
+    torch.testing.assert_close(two.goals(melodies, rewards), one.goals(melodies, rewards))
+    assert one.log_prior(melodies[:0]).shape == (0, LENGTH, 5)
+
+
 def test_the_value_network_has_units_of_its_own_or_begins_as_the_note_rnn() -> None:
     note_rnn = NoteRNN(SMALL, (6,), seed=5)
     own, copied = (Learner(note_rnn, small("psi", value_units=units)).value.network for units in (3, 0))

@@ -1,7 +1,12 @@
 """The compiled recurrence is what torch's LSTM gives, its gradients too, for several networks and threads at once."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -62,6 +67,24 @@ def test_compiled_steps_are_steps(hidden_sizes: tuple[int, ...]) -> None:
         torch.testing.assert_close(compiled_pair, pair, atol=1e-5, rtol=0)
 
 
+def test_compiled_or_not_a_step_has_gradients_and_a_class_must_exist() -> None:
+    model = NoteRNN(hidden_sizes=(4,))
+    model.compiled = True
+    _, state = model.step(torch.tensor([3, 5]))
+    model.step(torch.tensor([4, 6]), state)[0].sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    for outside in (-2, 38):
+        with torch.no_grad(), pytest.raises(IndexError):
+            model.step(torch.tensor([3, outside]))
+        with pytest.raises(IndexError):
+            model.unrolled(torch.tensor([[3, outside]]))
+
+
+def test_other_precisions_take_torchs_lstm() -> None:
+    model = NoteRNN(hidden_sizes=(4,)).double()
+    assert model.unrolled(some_events(2, 3)).dtype == torch.float64
+
+
 def test_unrollings_that_are_alive_at_once_do_not_share_memory() -> None:
     models = [NoteRNN(hidden_sizes=(size,), seed=size) for size in (7, 9, 7)]
     events = some_events(5, 8)
@@ -100,7 +123,7 @@ def test_the_way_back_is_gone_once() -> None:
         total.backward()
 
 
-@compiled
+@numba.njit(error_model="numpy")  # not kept on disk, where a changed tanh would not be noticed
 def all_tanh(x: recurrence.Array) -> None:
     for i in range(len(x)):
         x[i] = recurrence.tanh(x[i])
@@ -149,10 +172,24 @@ def test_torch_divides_as_before_after_what_is_undivided() -> None:
         torch.set_num_threads(before)
 
 
+def test_a_damaged_kernel_on_disk_is_compiled_anew(tmp_path: Path) -> None:
+    """As a cut of power may leave it: an index of no bytes. Runs go on, also where nothing can be written."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
+    code = "from rltuner.note_rnn import NoteRNN; import torch; NoteRNN().unrolled(torch.tensor([[1]]))"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
+    subprocess.run([sys.executable, "-c", limit + code], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    indices = list((tmp_path / "kernels").rglob("*.nbi"))
+    assert indices
+    for index in indices:
+        index.write_bytes(b"")
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
 def test_kernels_compile_where_nothing_can_be_kept_on_disk() -> None:
     """Code without a file has no folder to keep the result in, like one that cannot be written to."""
     namespace: dict[str, object] = {}
     exec("def double(x):\n    for i in range(len(x)):\n        x[i] *= 2\n", namespace)
     values = np.ones(3)
-    compiled(namespace["double"])(values)  # type: ignore[type-var]
+    compiled("float64[::1]")(namespace["double"])(values)  # type: ignore[type-var]
     assert values.tolist() == [2, 2, 2]
