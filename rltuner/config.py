@@ -110,7 +110,7 @@ class FinetuneConfig:
     algo: Algorithm = "psi"
     """Q, Psi or G learning."""
     preset: PresetName = "quick"
-    """Sets the defaults of all that follows: quick (two minutes), best (up to 20), paper.
+    """Sets the defaults of all that follows: quick (a minute or two), best (up to 20), paper.
     In Python, rltuner.preset() applies it."""
     note_rnn: str = "note_rnn"
     """The Note RNN to start from: a shipped name or a checkpoint folder."""
