@@ -5,7 +5,7 @@
 
 numba compiles a whole unrolling into one call: BLAS does a step's product, and one pass over each melody's gates all
 that lies between two of them, for which torch.nn.LSTM's CPU layer takes many. The call holds no GIL, so that threads do
-not wait for each other, and its memory is kept for the next: fresh memory costs the system a tenth of the products.
+not wait for each other, and its memory is kept for the next.
 
 The same function as torch.nn.LSTM up to rounding. Source of the equations: Hochreiter and Schmidhuber 1997, with the
 forget gate of Gers et al. 2000.
@@ -38,7 +38,7 @@ P1, P2, P3, P4 = (np.float32(p) for p in (0.13400485, 0.0035187637, 2.0994126e-0
 Q1, Q2, Q3, Q4 = (np.float32(q) for q in (0.46733806, 0.025964972, 0.0003323679, 7.9966816e-07))
 ONE, HALF = np.float32(1.0), np.float32(0.5)
 
-
+# Types of the kernels' arguments, all of them contiguous.
 REAL_2, REAL_3, PLACES, PLACES_2 = "float32[:, ::1]", "float32[:, :, ::1]", "int64[::1]", "int64[:, ::1]"
 
 
@@ -55,7 +55,7 @@ def compiled(*arguments: str) -> Callable[[Kernel], Kernel]:
             return cast(Kernel, numba.njit(signature, cache=True, **options)(function))
         except (
             Exception
-        ):  # what is kept cannot be written, or was damaged: four seconds more in every process
+        ):  # the copy on disk cannot be written, or was damaged: compiled anew in every process
             return cast(Kernel, numba.njit(signature, **options)(function))
 
     return compile_
@@ -235,15 +235,8 @@ class Unrolling(torch.autograd.Function):
         weight, rows, hidden = ctx.saved_tensors
         by_table = torch.zeros(ctx.rows_of_table, 4 * weight.shape[1])
         by_weight = torch.zeros(weight.t().shape)
-        given = (
-            rows,
-            weight.detach().contiguous(),
-            ctx.gates,
-            ctx.cells,
-            hidden.detach(),
-            by_hidden.contiguous(),
-        )
-        unroll_back(*(x.numpy() for x in (*given, by_table, by_weight)))
+        known = rows, weight.detach().contiguous(), ctx.gates, ctx.cells, hidden.detach()
+        unroll_back(*(x.numpy() for x in (*known, by_hidden.contiguous(), by_table, by_weight)))
         WORKSPACE.give_back(ctx.memory)
         ctx.memory = ctx.gates = ctx.cells = None
         return by_table, None, by_weight.t()

@@ -105,3 +105,21 @@ def test_passes_learn_from_every_melody_as_often_towards_the_same_goals(
     passes = [torch.cat(seen[i : i + 4]) for i in (0, 4, 8)]
     assert sorted(passes[0].tolist()) == sorted(passes[1].tolist()) == sorted(passes[2].tolist())
     assert passes[0].tolist() != passes[1].tolist()  # in another order
+
+
+def test_g_learns_with_log_p_of_the_very_melodies_it_learns_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own, kept and edited melodies: what was known of each part comes in the parts' order."""
+    config = tiny(algo="g", replayed=0.5, repeated=0.5)
+    learner, book = Learner(NOTE_RNN, config), load_rulebook("magenta")
+    generator, replay = torch.Generator().manual_seed(5), Replay(config.replay)
+    goals, seen = learner.goals, []
+
+    def checked(melodies: Melodies, rewards: torch.Tensor, log_prior: torch.Tensor | None) -> torch.Tensor:
+        torch.testing.assert_close(log_prior, learner.log_prior(melodies))
+        seen.append(len(melodies))
+        return goals(melodies, rewards, log_prior)
+
+    monkeypatch.setattr(learner, "goals", checked)
+    for update in range(2):
+        tune_round(learner, replay, book, generator, update)
+    assert seen == [8 + 4, 8 + 4 + 4]
