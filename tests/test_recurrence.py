@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from rltuner import recurrence
+from rltuner import kernels
+from rltuner.kernels import compiled
 from rltuner.note_rnn import NoteRNN
-from rltuner.recurrence import WORKSPACE, compiled, hidden_states, undivided
+from rltuner.recurrence import WORKSPACE, hidden_states, undivided
 
 every_shape = pytest.mark.parametrize("hidden_sizes", [(7,), (6, 5), (5, 5, 5), (40,)])
 
@@ -124,9 +125,9 @@ def test_the_way_back_is_gone_once() -> None:
 
 
 @numba.njit(error_model="numpy")  # not kept on disk, where a changed tanh would not be noticed
-def all_tanh(x: recurrence.Array) -> None:
+def all_tanh(x: kernels.Array) -> None:
     for i in range(len(x)):
-        x[i] = recurrence.tanh(x[i])
+        x[i] = kernels.tanh(x[i])
 
 
 def test_tanh_to_the_last_bits_of_a_float32() -> None:
