@@ -7,8 +7,8 @@ Products of these shapes, a hundred melodies by a hundred units, are too small f
 for each of them. Here weights are packed once for a whole unrolling, and a few melodies at a time go from their product
 through all that lies between it and the next while they are in the cache. No kernel holds the GIL.
 
-Arrays are float32, rows contiguous. What products write has rows of whole `WIDTH`s (`padded`); what is beyond the
-columns that mean something is finite and of no use.
+Arrays are float32, rows contiguous. What products write has room for whole tiles (`padded`); what is beyond the columns
+that mean something is of no use.
 
 Source of the equations: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; of the tiles: Goto and
 van de Geijn, "Anatomy of high-performance matrix multiplication", 2008.
@@ -45,8 +45,11 @@ REAL_2, REAL_3, PLACES, PLACES_2 = "float32[:, ::1]", "float32[:, :, ::1]", "int
 
 
 def padded(columns: int) -> int:
-    """The length of a row that a product can write: `columns`, rounded up to whole tiles."""
-    return -(-columns // WIDTH) * WIDTH
+    """The length of a row that a product can write: `columns`, rounded up to an odd number of tiles.
+
+    A tile's row is a line of the cache, and rows an even number of lines apart share some of its places.
+    """
+    return (-(-columns // WIDTH) | 1) * WIDTH
 
 
 def compiled(*arguments: str) -> Callable[[Kernel], Kernel]:
@@ -136,7 +139,7 @@ def _tile(typing_context, a, a_row, a_inner, b, b_row, inner, c, c_row, rows, ad
 @numba.njit(inline="never", error_model="numpy")
 def packed(weight):  # type: ignore[no-untyped-def]
     """The second factor of products, [K, N], as `multiply` wants it: its columns by tiles, the last one filled up with
-    zeros, float32 [padded(N) / WIDTH, K, WIDTH]."""
+    zeros, float32 [tiles, K, WIDTH]."""
     inner, columns = weight.shape
     tiles = np.zeros((-(-columns // WIDTH), inner, WIDTH), np.float32)
     for column in range(columns):
@@ -147,7 +150,7 @@ def packed(weight):  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="never", error_model="numpy")
 def multiply(a, b, c):  # type: ignore[no-untyped-def]
-    """c [M, padded(N)] = a b: of `a` [M, >= K] the first K columns; b [K, N], `packed`."""
+    """c [M, >= N in whole tiles] = a b: of `a` [M, >= K] the first K columns; b [K, N], `packed`."""
     tiles, inner, _ = b.shape
     a_row, c_row = a.strides[0] // 4, c.strides[0] // 4
     for first in range(0, a.shape[0], ROWS):
@@ -159,10 +162,10 @@ def multiply(a, b, c):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="never", error_model="numpy")
-def add_transposed_product(a, b, c):  # type: ignore[no-untyped-def]
-    """c [M, padded(N)] += a^T b of a [K, M] and b [K, padded(N)]."""
+def add_transposed_product(a, b, c, columns):  # type: ignore[no-untyped-def]
+    """c [M, padded(N)] += a^T b of a [K, M] and b [K, padded(N)], where N is `columns`."""
     a_row, b_row, c_row = a.strides[0] // 4, b.strides[0] // 4, c.strides[0] // 4
-    for column in range(0, b.shape[1], WIDTH):
+    for column in range(0, columns, WIDTH):
         for first in range(0, a.shape[1], ROWS):
             rows = min(ROWS, a.shape[1] - first)
             of_a, of_b = a.ctypes.data + 4 * first, b.ctypes.data + 4 * column
@@ -290,4 +293,4 @@ def unroll_back(
                 by_table,
             )
         if t:
-            add_transposed_product(hidden[t - 1], gates[t], by_weight)
+            add_transposed_product(hidden[t - 1], gates[t], by_weight, 4 * units)
