@@ -6,7 +6,6 @@ next.
 
 from __future__ import annotations
 
-import functools
 import math
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -43,14 +41,9 @@ class Workspace(threading.local):
 WORKSPACE = Workspace()
 
 
-@functools.cache
-def _libraries() -> ThreadpoolController:
-    return ThreadpoolController()  # of all libraries that are loaded, which takes milliseconds
-
-
 @contextmanager
 def undivided() -> Iterator[None]:
-    """Within it torch and BLAS leave an operation to the thread that asks for it, in the whole process.
+    """Within it torch leaves an operation to the thread that asks for it.
 
     Those of a small network's step are not worth dividing, and a thread that waits for its next part of one keeps a core
     from those that learn (`Learner`).
@@ -58,8 +51,7 @@ def undivided() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with _libraries().limit(limits=1, user_api="blas"):
-            yield
+        yield
     finally:
         torch.set_num_threads(threads)
 
@@ -111,7 +103,7 @@ def hidden_states(table: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
       rows: which, int64 [T, B].
       weight: W, of the hidden state, float32 [4H, H].
 
-    Gradients flow to the table and the weight, once. BLAS divides the products as it likes, unless within `undivided`.
+    Gradients flow to the table and the weight, once.
     """
     table, rows = table.contiguous(), rows.contiguous()
     if torch.is_grad_enabled() and (table.requires_grad or weight.requires_grad):
