@@ -1,7 +1,7 @@
 """What each way of obeying rules pays for it: the rules' reward against the KL to the Note RNN, over several c.
 
     python scripts/frontier.py                       # everything, about an hour on 2 cores, into runs/frontier/
-    python scripts/frontier.py --cs 1 2 --only psi ppo
+    python scripts/frontier.py --cs 1 2 --only psi ppo --seeds 0 1 2
 
 Q, Psi and G are tuned with preset quick at each c, PPO with as many events and the same discount; best of n and
 sequential Monte Carlo need no training, and their KL is an upper bound. Points go to frontier.json as they are found, and
@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -107,32 +108,36 @@ def ways(
     }
 
 
+def setting_of(point: dict[str, Any]) -> float:
+    """What a way is swept over: n of best of n, else c."""
+    return float(point.get("n", point["c"]))
+
+
 def draw(points: list[dict[str, Any]], file: Path) -> None:
-    """Reward against KL; a hollow mark where fewer than nine in ten melodies are distinct."""
+    """Reward against KL; a mark for each seed, hollow where fewer than nine in ten melodies are distinct, and a line
+    through their means."""
     plt = pyplot()
     figure, axes = plt.subplots(figsize=(8, 5.4), layout="constrained")
     for way, (marker, style, label) in STYLES.items():
-        mine = sorted((p for p in points if p["way"] == way), key=lambda p: p["kl"])
+        mine = [p for p in points if p["way"] == way]
         if not mine:
             continue
-        axes.plot(
-            [p["kl"] for p in mine],
-            [p["reward"] for p in mine],
-            linestyle=style,
-            color="0.5",
-            linewidth=1,
-            zorder=1,
-        )
+        settings = sorted({setting_of(p) for p in mine})
+        means = [
+            [mean(p[name] for p in mine if setting_of(p) == setting) for setting in settings]
+            for name in ("kl", "reward")
+        ]
+        axes.plot(*means, linestyle=style, color="0.5", linewidth=1, zorder=1)
+        if way != "note_rnn":
+            for setting, kl, reward in zip(settings, *means, strict=True):
+                axes.annotate(
+                    f"{setting:g}", (kl, reward), xytext=(6, -10), textcoords="offset points", fontsize=7
+                )
         for p in mine:
             filled = "black" if p["distinct"] >= 0.9 else "white"
             axes.plot(
                 p["kl"], p["reward"], marker, color="black", markerfacecolor=filled, markersize=7, zorder=2
             )
-            text = f"{p['n']}" if "n" in p else f"{p['c']:g}"
-            if way != "note_rnn":
-                axes.annotate(
-                    text, (p["kl"], p["reward"]), xytext=(6, -10), textcoords="offset points", fontsize=7
-                )
         axes.plot([], [], marker=marker, linestyle=style, color="black", label=label)
     axes.set(xlabel="KL to the Note RNN (nats per melody)", ylabel="rules' reward per melody (magenta book)")
     axes.legend(
@@ -148,7 +153,7 @@ def main() -> None:
     )
     parser.add_argument("--cs", type=float, nargs="+", default=[0.5, 0.8, 1.0, 1.5, 2.0, 4.0])
     parser.add_argument("--only", nargs="+", choices=list(STYLES), default=list(STYLES))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/frontier"))
     arguments = parser.parse_args()
@@ -157,24 +162,25 @@ def main() -> None:
     file = arguments.out / "frontier.json"
     points: list[dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else []
     note_rnn, book = NoteRNN.load("note_rnn"), load_rulebook("magenta")
-    for way, find in ways(note_rnn, book, arguments.seed, rltuner.preset("quick").events).items():
-        if way not in arguments.only:
+    events = rltuner.preset("quick").events
+    wanted = [
+        (seed, way, value, find)
+        for seed in arguments.seeds
+        for way, find in ways(note_rnn, book, seed, events).items()
+        if way in arguments.only
+        for value in {"best_of_n": SIZES, "note_rnn": (1.0,)}.get(way, tuple(arguments.cs))
+    ]
+    for seed, way, value, find in wanted:
+        if any((p["seed"], p["way"], setting_of(p)) == (seed, way, value) for p in points):
             continue
-        values = {"best_of_n": SIZES, "note_rnn": (1.0,)}.get(way, tuple(arguments.cs))
-        for value in values:
-            name = "n" if way == "best_of_n" else "c"
-            if any(p["way"] == way and p[name] == value for p in points):
-                continue
-            started = time.monotonic()
-            points.append(
-                {**find(value), "seed": arguments.seed, "seconds": round(time.monotonic() - started)}
-            )
-            file.write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
-            p = points[-1]
-            say(
-                f"{way} {name} = {value:g}: reward {p['reward']:.1f}, KL {'at most ' if p['kl_is_bound'] else ''}"
-                f"{p['kl']:.1f}, distinct {p['distinct']:.1%} ({p['seconds']} s)"
-            )
+        started = time.monotonic()
+        p = {**find(value), "seed": seed, "seconds": round(time.monotonic() - started)}
+        points.append(p)
+        file.write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
+        say(
+            f"{way} {'n' if way == 'best_of_n' else 'c'} = {value:g}, seed {seed}: reward {p['reward']:.1f}, KL "
+            f"{'at most ' if p['kl_is_bound'] else ''}{p['kl']:.1f}, distinct {p['distinct']:.1%} ({p['seconds']} s)"
+        )
     draw(points, arguments.out / "frontier.png")
 
 

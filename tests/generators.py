@@ -4,6 +4,7 @@ A *tune* is a plain list of event classes: 0 rest, 1 hold, c >= 2 the onset of M
 """
 
 import random
+from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
@@ -12,6 +13,11 @@ LOWEST_ONSET, HIGHEST_CLASS = 2, 37
 C_MAJOR_CLASSES = [
     c for c in range(LOWEST_ONSET, HIGHEST_CLASS + 1) if (c + 46) % 12 in {0, 2, 4, 5, 7, 9, 11}
 ]
+
+
+def onsets(events: Sequence[int]) -> list[int]:
+    """The MIDI pitches of a tune's notes."""
+    return [event + 46 for event in events if event >= LOWEST_ONSET]
 
 
 def uniform(rng: random.Random, length: int) -> list[int]:
