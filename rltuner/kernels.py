@@ -63,9 +63,7 @@ def compiled(*arguments: str) -> Callable[[Kernel], Kernel]:
     def compile_(function: Kernel) -> Kernel:
         try:
             return cast(Kernel, numba.njit(signature, cache=True, **options)(function))
-        except (
-            Exception
-        ):  # the copy on disk cannot be written, or was damaged: compiled anew in every process
+        except Exception:  # the copy on disk cannot be written, or was damaged: compiled in every process
             return cast(Kernel, numba.njit(signature, **options)(function))
 
     return compile_
@@ -98,9 +96,7 @@ def _tile(typing_context, a, a_row, a_inner, b, b_row, inner, c, c_row, rows, ad
         of_a, of_b, of_c = (builder.inttoptr(x, real.as_pointer()) for x in (a, b, c))
         last = builder.sub(rows, ir.Constant(whole, 1))
         starts = []
-        for row in range(
-            ROWS
-        ):  # beyond the last the last again: the same sums, stored twice in the same place
+        for row in range(ROWS):  # beyond the last: the last again, its sums stored again in the same place
             number = ir.Constant(whole, row)
             r = builder.select(builder.icmp_signed("<", number, last), number, last)
             starts.append([builder.gep(x, [builder.mul(r, by)]) for x, by in ((of_a, a_row), (of_c, c_row))])
@@ -110,8 +106,9 @@ def _tile(typing_context, a, a_row, a_inner, b, b_row, inner, c, c_row, rows, ad
                 with block:
                     for (_, at_c), of_row in zip(starts, sums, strict=True):
                         for total, place in zip(of_row, places, strict=True):
-                            before = builder.load(vector_at(at_c, ir.Constant(whole, place)), align=4)
-                            builder.store(before if kept else ir.Constant(vector, [0.0] * VECTOR), total)
+                            at_place = vector_at(at_c, ir.Constant(whole, place))
+                            zeros = ir.Constant(vector, [0.0] * VECTOR)
+                            builder.store(builder.load(at_place, align=4) if kept else zeros, total)
         with cgutils.for_range(builder, inner) as loop:
             at_b = builder.gep(of_b, [builder.mul(loop.index, b_row)])
             b_vectors = [

@@ -29,7 +29,6 @@ from rltuner.policy import load
 from rltuner.rules import load_rulebook
 
 COUNT, LENGTH = 100_000, 32
-SHIPPED = {"q": 2, "psi": 0, "g": 0}  # seeds
 MORE = (
     Row("distinct", "Distinct melodies", PAPER, "↑"),
     Row("edit_distance", "Mean edit distance", PAPER, "↑", "number"),
@@ -58,7 +57,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("algos", nargs="*", default=["q", "psi", "g"], help="q, psi or g")
-    parser.add_argument("--seeds", type=int, nargs="+", help="those of the shipped policies if not given")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="0, the shipped policies', if not given")
     parser.add_argument("--out", type=Path, default=Path("runs/paper"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only-table", action="store_true")
@@ -66,7 +65,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     sources = {}
     for algo in arguments.algos:
-        for seed in arguments.seeds or [SHIPPED[algo]]:
+        for seed in arguments.seeds:
             run = arguments.out / f"{algo}-seed{seed}"
             if arguments.only_table:
                 sources[algo] = algo
