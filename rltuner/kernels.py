@@ -4,11 +4,11 @@
     c_t = f c_{t-1} + i g        h_t = o tanh(c_t)
 
 Products of these shapes, a hundred melodies by a hundred units, are too small for a BLAS, which packs the weights anew
-for each of them. Here weights are packed once for a whole unrolling, and a few melodies at a time go from their product
-through all that lies between it and the next while they are in the cache. No kernel holds the GIL.
+for each of them. Here weights are packed once for a whole unrolling, and a few melodies at a time go through a step's
+product and all that follows from it while they are in the cache. No kernel holds the GIL, and none checks its indices.
 
-Arrays are float32, rows contiguous. What products write has room for whole tiles (`padded`); what is beyond the columns
-that mean something is of no use.
+Arrays are float32, places int64, rows contiguous. What products write has room for whole tiles (`padded`); what is beyond
+the columns that mean something is of no use.
 
 Source of the equations: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; of the tiles: Goto and
 van de Geijn, "Anatomy of high-performance matrix multiplication", 2008.
@@ -33,8 +33,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., None])
 ROWS, WIDTH, VECTOR = 6, 16, 8
 BLOCK = 2 * ROWS  # melodies that go through a step together
 
-# tanh(x) = x P(x^2) / Q(x^2) for |x| <= 8.7, beyond which a float32 tanh is +-1 but for half a unit in the last place:
-# relative error 1.5e-8 before rounding, by iteratively reweighted least squares on 6,000 Chebyshev nodes.
+# tanh(x) = x P(x^2) / Q(x^2) for |x| <= 8.7, beyond which a float32 tanh is +-1 but for its last bit: relative error
+# 3e-8 but for the rounding of what is computed, by iteratively reweighted least squares on 6,000 Chebyshev nodes.
 BEYOND = np.float32(8.7)
 P1, P2, P3, P4 = (np.float32(p) for p in (0.13400485, 0.0035187637, 2.0994126e-05, 1.3897975e-08))
 Q1, Q2, Q3, Q4 = (np.float32(q) for q in (0.46733806, 0.025964972, 0.0003323679, 7.9966816e-07))
@@ -172,7 +172,7 @@ def add_transposed_product(a, b, c, columns):  # type: ignore[no-untyped-def]
 
 @numba.njit(fastmath={"contract"}, inline="always", error_model="numpy")
 def tanh(x):  # type: ignore[no-untyped-def]
-    """float32, within 4e-7 of itself."""
+    """tanh x of a float32, to a relative error of 4e-7."""
     x = BEYOND if x > BEYOND else (-BEYOND if x < -BEYOND else x)
     y = x * x
     above = (((P4 * y + P3) * y + P2) * y + P1) * y + ONE
@@ -212,8 +212,8 @@ def step_backward(
     by_table: Array,
 ) -> None:
     """From the loss's gradient by h_t at once and through later steps, `by_h` [B, H] and `by_h_later` [B, >= H], and
-    `by_c` [B, H] by c_t through later steps: that by a_t, in place of the `gates` i, f, g, o; `by_c` becomes that by
-    c_{t-1}; and `by_table` [.., >= 4H] gains what a_t's is of its rows."""
+    `by_c` [B, H] by c_t through later steps: that by a_t, in place of the `gates` i, f, g, o, and added to the rows
+    `rows` of `by_table` [.., >= 4H]; `by_c` becomes that by c_{t-1}."""
     units = c.shape[1]
     for b in range(c.shape[0]):
         row, all_gates = by_table[rows[b]], gates[b]
@@ -239,7 +239,7 @@ def unroll(table: Array, rows: Array, by_unit: Array, gates: Array, cells: Array
     """All T steps from the zero state: `hidden` [T, B, H]; `by_unit` is W transposed, [H, 4H].
 
     Of `gates` [.., B, padded(4H)] and `cells` [.., B, H] step t uses the place t modulo their length: T places keep all
-    that the way back needs, 1 and 2 are the fewest.
+    that the way back needs; without it 1 of `gates` and 2 of `cells` are enough.
     """
     weight, (steps, batch, units) = packed(by_unit), hidden.shape
     zeros = np.zeros((BLOCK, units), np.float32)
@@ -270,7 +270,7 @@ def unroll_back(
     by_weight: Array,
 ) -> None:
     """The way back of a whole `unroll`: adds the loss's gradient by the table, [.., padded(4H)], and that by W
-    transposed, [H, padded(4H)]; `weight` is W, [4H, H]."""
+    transposed, [H, padded(4H)]; `weight` is W, [4H, H]. The gates become the gradients by a_t."""
     by_unit, (steps, batch, units) = packed(weight), hidden.shape
     by_c, zeros = np.zeros((batch, units), np.float32), np.zeros((BLOCK, units), np.float32)
     later = np.zeros((BLOCK, by_unit.shape[0] * WIDTH), np.float32)

@@ -130,7 +130,7 @@ class Learner:
         """
         work = functools.partial(self._gradients, len(melodies))
         found = list(self._by_share(work, melodies, goals, log_prior))
-        # Copies: a layer's two biases come with one and the same; and the fused Adam takes all as they lie in memory.
+        # Copies: a layer's two biases come with the same tensor, and the fused Adam takes all as they lie in memory.
         gradients = [gradient.clone(memory_format=torch.contiguous_format) for gradient in found[0][1]]
         for _, more in found[1:]:
             torch._foreach_add_(gradients, more)

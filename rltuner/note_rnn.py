@@ -121,7 +121,7 @@ class NoteRNN(nn.Module):
             return self(events)[0][:, skipped:]  # type: ignore[no-any-return]
         from rltuner.recurrence import hidden_states  # numba takes most of a second to import
 
-        rows = events.t() + 1  # (T, B)
+        rows = events.t().long() + 1  # (T, B)
         hidden: Tensor | None = None
         for layer in self.layers:
             weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
@@ -139,7 +139,8 @@ class NoteRNN(nn.Module):
         return logits.transpose(0, 1)
 
     def _can_be_compiled(self, events: Tensor) -> bool:
-        """Whether `recurrence` can compute it: on the CPU, in float32. It does not check the classes; this does."""
+        """Whether `recurrence` can compute it: on the CPU, in float32. IndexError for classes that there are not, which
+        the kernels would read without a check."""
         if events.device.type != "cpu" or self.output.weight.dtype != torch.float32:
             return False
         if events.numel() and not -1 <= int(events.min()) <= int(events.max()) < self.vocabulary.size:
@@ -163,7 +164,7 @@ class NoteRNN(nn.Module):
             weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
             heard = self.one_hot if hidden is None else hidden
             table = nn.functional.linear(heard, weight_ih, bias_ih + bias_hh)  # (V + 1 or B, 4H)
-            rows = events + 1 if hidden is None else torch.arange(len(events), device=events.device)
+            rows = events.long() + 1 if hidden is None else torch.arange(len(events), device=events.device)
             hidden, c = cell(table, rows, weight_hh, None if state is None else state[position])
             final.append((hidden, c))
         return self.output(hidden), final

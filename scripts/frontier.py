@@ -46,6 +46,7 @@ STYLES = {
     "best_of_n": ("x", (0, (5, 1, 1, 1)), "best of n (KL at most)"),
     "note_rnn": ("*", "", "Note RNN"),
 }
+LABELS = {"g": (-4, 8), "smc": (0, 8), "best_of_n": (-6, 8), "ppo": (-2, -16)}  # where a way's are, in points
 SIZES = (4, 16, 64, 256)  # of best of n
 PARTICLES = 64
 SYSTEMS = 2_000  # melodies of best of n and of particles
@@ -130,8 +131,14 @@ def draw(points: list[dict[str, Any]], file: Path) -> None:
         axes.plot(*means, linestyle=style, color="0.5", linewidth=1, zorder=1)
         if way != "note_rnn":
             for setting, kl, reward in zip(settings, *means, strict=True):
+                where = LABELS.get(way, (9, -9))
                 axes.annotate(
-                    f"{setting:g}", (kl, reward), xytext=(6, -10), textcoords="offset points", fontsize=7
+                    f"{setting:g}",
+                    (kl, reward),
+                    xytext=where,
+                    textcoords="offset points",
+                    fontsize=7,
+                    ha="center",
                 )
         for p in mine:
             filled = "black" if p["distinct"] >= 0.9 else "white"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rltuner.note_rnn import NoteRNN
-from rltuner.recurrence import WORKSPACE, hidden_states, undivided
+from rltuner.recurrence import MOST_KEPT, WORKSPACE, hidden_states, undivided
 
 every_shape = pytest.mark.parametrize("hidden_sizes", [(7,), (6, 5), (5, 5, 5), (40,), (64,)])
 
@@ -73,6 +73,36 @@ def test_compiled_or_not_a_step_has_gradients_and_a_class_must_exist() -> None:
             model.unrolled(torch.tensor([[3, outside]]))
 
 
+def test_a_state_of_other_melodies_is_refused_and_one_that_lies_otherwise_is_not() -> None:
+    model = NoteRNN(hidden_sizes=(5,))
+    model.compiled = True
+    with torch.no_grad():
+        _, [(h, c)] = model.step(torch.tensor([3]))
+        for count in (2, 30):
+            with pytest.raises(ValueError, match="state"):
+                model.step(torch.full((count,), 4), [(h, c)])
+        both, _ = model.step(torch.tensor([4, 4]), [(h.expand(2, -1), c.expand(2, -1))])
+        alone, _ = model.step(torch.tensor([4]), [(h, c)])
+    torch.testing.assert_close(both, alone.expand(2, -1))
+
+
+def test_a_table_that_does_not_fit_the_weight_is_refused() -> None:
+    with pytest.raises(ValueError, match="table"):
+        hidden_states(torch.zeros(3, 8), torch.zeros((2, 2), dtype=torch.int64), torch.zeros(400, 100))
+
+
+def test_other_whole_numbers_and_another_default_precision_change_nothing() -> None:
+    model, events = NoteRNN(hidden_sizes=(5,)), some_events(3, 4)
+    expected = torch.autograd.grad(model.unrolled(events).sum(), list(model.parameters()))
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = torch.autograd.grad(model.unrolled(events.int()).sum(), list(model.parameters()))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for gradient, as_before in zip(found, expected, strict=True):
+        assert torch.equal(gradient, as_before)
+
+
 def test_other_precisions_take_torchs_lstm() -> None:
     model = NoteRNN(hidden_sizes=(4,)).double()
     assert model.unrolled(some_events(2, 3)).dtype == torch.float64
@@ -106,6 +136,14 @@ def test_memory_is_kept_for_the_next_unrolling() -> None:
     kept = [memory.data_ptr() for memory in WORKSPACE.free]
     gradients(model, model.unrolled(events))
     assert [memory.data_ptr() for memory in WORKSPACE.free] == kept
+
+
+def test_memory_does_not_gather_where_the_way_back_is_in_another_thread() -> None:
+    model, events = NoteRNN(hidden_sizes=(7,)), some_events(5, 8)
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2 * MOST_KEPT):
+            pool.submit(model.unrolled, events).result().sum().backward()
+    assert len(WORKSPACE.free) <= MOST_KEPT
 
 
 def test_the_way_back_is_gone_once() -> None:
