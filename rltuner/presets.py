@@ -66,7 +66,7 @@ PRESETS: dict[str, dict[str, object]] = {
 # melodies, and steered ones tempt it there the sooner (docs/algorithms.md, "Collapse"). G's policy is p times what it
 # learned: the tonic after a primer that makes it unlikely takes a lower c and steered ones.
 Q_QUICK: dict[str, object] = {"gamma": 0.76, "likeliest": 1.0}
-Q_BEST: dict[str, object] = {**Q_QUICK, **SMALL_STEPS, "replayed": 1.0}
+Q_BEST: dict[str, object] = {**Q_QUICK, **SMALL_STEPS, "replayed": 1.0, "events": 2_500_000}
 G_BEST: dict[str, object] = {"c": 0.65, "smc_later": 0.333, "repeated": 1.2}
 OF_ALGORITHM: dict[tuple[str, str], dict[str, object]] = {
     ("quick", "q"): Q_QUICK,

@@ -29,6 +29,7 @@ from rltuner.policy import load
 from rltuner.rules import load_rulebook
 
 COUNT, LENGTH = 100_000, 32
+SHIPPED = {"q": 1, "psi": 0, "g": 0}  # seeds
 MORE = (
     Row("distinct", "Distinct melodies", PAPER, "↑"),
     Row("edit_distance", "Mean edit distance", PAPER, "↑", "number"),
@@ -67,7 +68,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     sources = {}
     for algo in arguments.algos:
-        for seed in arguments.seeds:
+        for seed in arguments.seeds or [SHIPPED[algo]]:
             run = arguments.out / f"{algo}-seed{seed}"
             if arguments.only_table:
                 sources[algo] = algo
