@@ -219,8 +219,9 @@ def _bounds(
         result = bound(j.source.policy, book, config.c, config.length, seed=config.seed)
         found[j.name] = {**asdict(result), "gap": result.gap, "c": config.c}
         output_console.print(
-            f"{j.name}: J = {result.objective:.1f} nats a melody at c = {config.c:g} (KL {result.kl:.1f}); the optimum "
-            f"is at least {result.log_z:.1f} ± {result.error:.1f}, so the gap is at least {result.gap:.1f}",
+            f"{j.name}: J = {result.objective:.1f} nats a melody at c = {config.c:g} (KL {result.kl:.1f}; of other "
+            f"melodies than above); the optimum is at least {result.log_z:.1f}, so the gap is at least {result.gap:.1f}, "
+            f"both ± {result.error:.1f} (standard error)",
             soft_wrap=True,
             markup=False,
         )

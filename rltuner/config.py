@@ -261,7 +261,7 @@ class EvaluateConfig:
     c: float = DEFAULT_C
     """Divides the rules' reward in J = E[sum of r / c] - KL, which --rules adds."""
     bound: bool = False
-    """With --rules: J of each checkpoint, and how far it lies below a lower estimate of the optimum (takes minutes)."""
+    """With --rules: J of each checkpoint and its gap to a lower estimate of the optimum (some 3 minutes each)."""
     primer: str = "random_note"
     """What checkpoints hear first: none, random_note, human, or a MIDI, ABC or MusicXML file of one melody."""
     temperature: float = 1.0
