@@ -58,9 +58,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("algos", nargs="*", default=["q", "psi", "g"], help="q, psi or g")
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[0], help="0, the shipped policies', if not given"
-    )
+    parser.add_argument("--seeds", type=int, nargs="+", help="those of the shipped policies if not given")
     parser.add_argument("--out", type=Path, default=Path("runs/paper"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only-table", action="store_true")
