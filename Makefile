@@ -17,7 +17,7 @@ lint: $(VENV)/.installed
 
 # The types are checked on the package as users get it: built, installed into a folder of its own.
 types: $(VENV)/.installed
-	rm -rf build/installed
+	rm -rf build/installed build/lib build/bdist.*
 	$(BIN)/pip install --quiet --no-deps --target build/installed .
 	cd build/installed && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p rltuner
 

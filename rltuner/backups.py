@@ -36,6 +36,9 @@ class Backup(Protocol):
     is_soft: bool
     """Whether the values know the policy's probabilities (Psi, G), so that a bound on them can cost something."""
 
+    has_temperature: bool
+    """Whether the policy is that of the logits divided by a temperature (Q)."""
+
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         """V(s) of the scores of all classes."""
         ...
@@ -55,6 +58,7 @@ class Q:
     name = "q"
     includes_log_prior = True
     is_soft = False
+    has_temperature = True
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         return scores.amax(dim=-1)
@@ -72,6 +76,7 @@ class Psi:
     name = "psi"
     includes_log_prior = True
     is_soft = True
+    has_temperature = False
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         return scores.logsumexp(dim=-1)
@@ -89,6 +94,7 @@ class G:
     name = "g"
     includes_log_prior = False
     is_soft = True
+    has_temperature = False
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         return (log_prior + scores).logsumexp(dim=-1)

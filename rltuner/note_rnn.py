@@ -112,49 +112,44 @@ class NoteRNN(nn.Module):
         hidden, final = self.features(events, state)
         return self.output(hidden), final
 
-    def unrolled(self, events: Tensor, skipped: int = 0) -> Tensor:
-        """`forward`'s logits from the zero state, up to rounding: float32 [B, T - skipped, V], the first left out.
+    def hidden_states(self, events: Tensor, skipped: int = 0) -> Tensor:
+        """The last layer's hidden states from the zero state, float32 [T - skipped, B, H], the first left out.
 
-        Tuning goes through here: on the CPU the layers are unrolled by `recurrence`, in less than half of nn.LSTM's time.
+        Tuning goes through here. Without gradients, on the CPU, the layers are unrolled by `recurrence`, up to rounding
+        the same in less than half of nn.LSTM's time.
         """
-        if not self._can_be_compiled(events):
-            return self(events)[0][:, skipped:]  # type: ignore[no-any-return]
+        if torch.is_grad_enabled() or not self.can_be_compiled(events):
+            return self.features(events)[0].transpose(0, 1)[skipped:]
         from rltuner.recurrence import hidden_states  # numba takes most of a second to import
 
-        rows = events.t().long() + 1  # (T, B)
-        hidden: Tensor | None = None
-        for layer in self.layers:
-            weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
-            bias = bias_ih + bias_hh
-            if hidden is None:
-                table = (
-                    nn.functional.pad(weight_ih.t(), (0, 0, 1, 0)) + bias
-                )  # (V + 1, 4H), row 0 for class -1
-                hidden = hidden_states(table, rows, weight_hh)
-            else:
-                table = nn.functional.linear(hidden.flatten(0, 1), weight_ih, bias)
-                hidden = hidden_states(table, torch.arange(rows.numel()).view(rows.shape), weight_hh)
-        assert hidden is not None
-        logits: Tensor = self.output(hidden[skipped:] if skipped else hidden)  # (T, B, V)
+        return hidden_states(self, events)[skipped:]
+
+    def unrolled(self, events: Tensor, skipped: int = 0) -> Tensor:
+        """`forward`'s logits from the zero state, up to rounding: float32 [B, T - skipped, V]; see `hidden_states`."""
+        logits: Tensor = self.output(self.hidden_states(events, skipped))  # (T, B, V)
         return logits.transpose(0, 1)
 
-    def _can_be_compiled(self, events: Tensor) -> bool:
-        """Whether `recurrence` can compute it: on the CPU, in float32. IndexError for classes that there are not, which
+    def can_be_compiled(self, events: Tensor) -> bool:
+        """Whether the kernels can compute it: on the CPU, in float32. IndexError for classes that there are not, which
         the kernels would read without a check."""
         if events.device.type != "cpu" or self.output.weight.dtype != torch.float32:
             return False
-        if events.numel() and not -1 <= int(events.min()) <= int(events.max()) < self.vocabulary.size:
-            raise IndexError(
-                f"events outside -1 to {self.vocabulary.size - 1}, the classes of {self.vocabulary}"
-            )
+        self.refuse_unknown_classes(events, -1)
         return True
+
+    def refuse_unknown_classes(self, events: Tensor, lowest: int) -> None:
+        """IndexError where events are not from `lowest` to V - 1: kernels would read what is there without a check."""
+        if events.numel() and not lowest <= int(events.min()) <= int(events.max()) < self.vocabulary.size:
+            raise IndexError(
+                f"events outside {lowest} to {self.vocabulary.size - 1}, the classes of {self.vocabulary}"
+            )
 
     def step(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One event further: events int64 [B], logits float32 [B, V]. The same function as `forward` on [B, 1].
 
         Acting goes through here: the first layer's input weights are looked up by class, with no one-hot product.
         """
-        if self.compiled and not torch.is_grad_enabled() and self._can_be_compiled(events):
+        if self.compiled and not torch.is_grad_enabled() and self.can_be_compiled(events):
             from rltuner.recurrence import cell
         else:
             cell = _cell

@@ -18,7 +18,6 @@ import torch
 
 from rltuner.backups import reward
 from rltuner.collapse import AMONG, LOOKED_AT, expected_distinct, has_collapsed
-from rltuner.compose import compose
 from rltuner.config import FinetuneConfig
 from rltuner.console import progress_bar, say
 from rltuner.devices import usable_device
@@ -198,12 +197,11 @@ def tune_round(
     """
     config = learner.config
     done = updates / rounds_of(config)
-    melodies = compose(
-        learner.policy,
+    melodies = learner.compose(
         config.batch_size,
         config.length,
-        temperature=0.0 if config.greedy else 1.0,
         generator=generator,
+        temperature=0.0 if config.greedy else 1.0,
         epsilon=config.epsilon_end + (config.epsilon - config.epsilon_end) * max(0.0, 1 - 2 * done),
     )
     melodies = melodies.to(config.device)

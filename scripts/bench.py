@@ -9,22 +9,23 @@ python scripts/bench.py all
 
 from __future__ import annotations
 
-import re
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 import rltuner
-from rltuner import recurrence
+from rltuner import acting, output_layer, recurrence
 from rltuner.backups import reward
-from rltuner.compose import compose
 from rltuner.eval import evaluate
 from rltuner.eval.copying import TrainingTunes
 from rltuner.eval.judge import Standards, judge
+from rltuner.kernels import tiles
+from rltuner.kernels.tiles import Array, compiled
 from rltuner.learner import Learner
 from rltuner.melody import Melodies
 from rltuner.note_rnn import NoteRNN
@@ -32,6 +33,7 @@ from rltuner.policy import load
 from rltuner.recurrence import undivided
 from rltuner.replay import Replay
 from rltuner.rules import load_rulebook
+from rltuner.rules.book import RuleBook
 from rltuner.sources import read_source
 from rltuner.tuner import tune_round
 from rltuner.tunes import training_tunes
@@ -102,11 +104,10 @@ def bench_compose() -> None:
 
 def bench_tune() -> None:
     """Whole rounds of each algorithm by preset quick, which learns 6.4 events for each composed one like the paper's code
-    (32 transitions every 5 events); then the parts of a round of Psi.
+    (32 transitions every 5 events); what of them is matrix products; then the parts of a round of Psi.
     """
     torch.set_num_threads(2)
     note_rnn, book = NoteRNN.load("note_rnn"), load_rulebook("magenta")
-    shares: list[float] = []
     for algo in ("psi", "q", "g"):
         config = rltuner.preset("quick", algo=algo)
         learner, replay = Learner(note_rnn, config), Replay(config.replay)
@@ -116,25 +117,21 @@ def bench_tune() -> None:
             tune_round(learner, replay, book, generator, update)
         seconds = timed(lambda: tune_round(learner, replay, book, generator, 5), 11)  # noqa: B023
         learned = config.passes * (1 + config.replayed) * events / seconds[0]
-        # The profiler sees one thread only.
-        alone = Learner(note_rnn, rltuner.preset("quick", algo=algo, threads=1))
-        shares.append(lstm_share(lambda: tune_round(alone, replay, book, generator, 5)))  # noqa: B023
         report(
             f"tune: a round of {algo}, 6.4 learned an event",
             seconds,
             f"{events / seconds[0]:,.0f} events/s composed, {learned:,.0f} learned",
         )
-    share = ", ".join(f"{part:.0%}" for part in shares)
-    print(f"  matrix products and the LSTM steps compiled with them: {share} of the CPU's time")
+    report_products(note_rnn, book)
     config = rltuner.preset("quick")
     learner, generator = Learner(note_rnn, config), torch.Generator().manual_seed(0)
-    melodies = compose(learner.policy, config.batch_size, config.length, generator=generator)
+    melodies = learner.compose(config.batch_size, config.length, generator=generator)
     rewards = reward(learner.backup, book.score(melodies)["total"], torch.zeros(melodies.events.shape))
     with undivided():  # as in a round
         goals = learner.goals(melodies, rewards)
         report(
             f"  compose {config.batch_size} melodies",
-            timed(lambda: compose(learner.policy, config.batch_size, config.length, generator=generator), 11),
+            timed(lambda: learner.compose(config.batch_size, config.length, generator=generator), 11),
         )
         report("  score them", timed(lambda: book.score(melodies), 11))
         report("  log p of them", timed(lambda: learner.log_prior(melodies), 11))
@@ -142,34 +139,63 @@ def bench_tune() -> None:
         report("  one gradient step on them", timed(lambda: learner.learn(melodies, goals), 11))
 
 
-def lstm_share(work: Callable[[], object]) -> float:
-    """Share of the CPU's own time that a call spends in matrix products and in the LSTM steps compiled with them."""
-    from torch.profiler import ProfilerActivity, profile, record_function
-
-    kernels = {name: getattr(recurrence, name) for name in ("unroll", "unroll_back", "step_forward")}
-
-    def seen(name: str) -> Callable[..., None]:
-        def kernel(*arguments: object) -> None:
-            with record_function(f"::{name}"):
-                kernels[name](*arguments)
-
-        return kernel
-
-    for name in kernels:
-        setattr(recurrence, name, seen(name))
-    try:
-        with profile(activities=[ProfilerActivity.CPU]) as profiled:
-            work()
-    finally:
-        for name, kernel in kernels.items():
-            setattr(recurrence, name, kernel)
-    times = {entry.key: entry.self_cpu_time_total for entry in profiled.key_averages()}
-    products = sum(
-        time
-        for name, time in times.items()
-        if re.search(r"::(unroll|step_forward|addmm|mm|bmm|baddbmm)", name)
+def report_products(note_rnn: NoteRNN, book: RuleBook) -> None:
+    """What of a round of Psi in one thread is spent in the kernels, and in their matrix products. The products lie within
+    the kernels, so their time is that of as many alone: 12 melodies by 100 units by 400 gates, weights in the cache."""
+    config = rltuner.preset("quick", threads=1)
+    learner, replay = Learner(note_rnn, config), Replay(config.replay)
+    generator = torch.Generator().manual_seed(0)
+    for update in range(5):
+        tune_round(learner, replay, book, generator, update)
+    whole = timed(lambda: tune_round(learner, replay, book, generator, 5), 5)[0]
+    places = (
+        (acting.acting, "act"),
+        (recurrence, "unroll"),
+        (output_layer.kernels, "advantages"),
+        (output_layer.kernels, "log_probabilities"),
+        (learner.gradients, "kernel"),
     )
-    return products / sum(times.values())
+    spent = 0.0
+
+    def seen(kernel: Callable[..., None]) -> Callable[..., None]:
+        def timed_kernel(*arguments: object) -> None:
+            nonlocal spent
+            started = time.perf_counter()
+            kernel(*arguments)
+            spent += time.perf_counter() - started
+
+        return timed_kernel
+
+    kernels = [getattr(place, name) for place, name in places]
+    for (place, name), kernel in zip(places, kernels, strict=True):
+        setattr(place, name, seen(kernel))
+    try:
+        started = time.perf_counter()
+        tune_round(learner, replay, book, generator, 5)
+        of_whole = spent / (time.perf_counter() - started)
+    finally:
+        for (place, name), kernel in zip(places, kernels, strict=True):
+            setattr(place, name, kernel)
+
+    events = config.batch_size * config.length
+    layer = 2 * (4 * 100 * 100 + 100 * note_rnn.vocabulary.size)  # flops of a step of the Note RNN; then V's
+    of_value = 2 * (4 * config.value_units**2 + config.value_units)
+    pool = 1 + config.replayed
+    flops = events * (2 * layer + pool * (1 + 3 * config.passes) * (layer + of_value))
+    h, gates = np.ones((12, 100), np.float32), np.empty((12, 400), np.float32)
+    weight = np.ones((25, 100, 16), np.float32)
+    many = compiled(tiles.REAL_2, tiles.REAL_3, tiles.REAL_2)(many_products)
+    a_product = timed(lambda: many(h, weight, gates), 11)[0] / 1000
+    speed = 2 * h.size * 400 / a_product
+    print(
+        f"  kernels: {of_whole:.0%} of a round of psi in one thread; of it matrix products: {flops / speed / whole:.0%} "
+        f"({flops / 1e9:.1f} Gflop, at the {speed / 1e9:.0f} Gflop/s that they have alone)"
+    )
+
+
+def many_products(h: Array, weight: Array, gates: Array) -> None:
+    for _ in range(1000):
+        tiles.multiply(h, weight, gates)
 
 
 BENCHES = {"rules": bench_rules, "evaluate": bench_evaluate, "compose": bench_compose, "tune": bench_tune}

@@ -182,13 +182,13 @@ def test_a_step_moves_every_weight_against_its_own_gradient(algo: str) -> None:
     """Adam's first step is the learning rate times the gradient's sign, whatever way gradients lie in memory."""
     learner = Learner(NoteRNN(SMALL, (6,)), small(algo, value_units=5))
     melodies, goals = batch(learner)
-    networks = learner.policy.network, learner.value
-    before = [parameter.detach().clone() for network in networks for parameter in network.parameters()]
+    before = [weights.detach().clone() for weights in learner._learned]
     learner.learn(melodies, goals)
-    for old, parameter in zip(before, [p for network in networks for p in network.parameters()], strict=True):
-        assert parameter.grad is not None
-        counts = parameter.grad.abs() > 1e-5  # beside Adam's 1e-8
-        assert torch.equal((old - parameter.detach()).sign()[counts], parameter.grad.sign()[counts])
+    for old, weights in zip(before, learner._learned, strict=True):
+        assert weights.grad is not None
+        counts = weights.grad.abs() > 1e-5  # beside Adam's 1e-8
+        assert counts.any()
+        assert torch.equal((old - weights).sign()[counts], weights.grad.sign()[counts])
 
 
 def test_a_steep_loss_moves_the_policy_no_further_than_its_clip() -> None:
@@ -196,6 +196,14 @@ def test_a_steep_loss_moves_the_policy_no_further_than_its_clip() -> None:
     learner = Learner(NoteRNN(SMALL, (6,)), small("psi", clip=0.01))
     melodies, goals = batch(learner)
     learner.learn(melodies, goals + 1000)
-    for network in (learner.policy.network, learner.value):
-        norm = sum(float(p.grad.square().sum()) for p in network.parameters() if p.grad is not None) ** 0.5
-        assert norm == pytest.approx(0.01, rel=1e-3)
+    for weights in learner._learned:
+        assert weights.grad is not None
+        assert float(weights.grad.norm()) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_weights_that_were_replaced_are_not_silently_left_as_they_are() -> None:
+    learner = Learner(NoteRNN(SMALL, (6,)), small("psi"))
+    melodies, goals = batch(learner)
+    learner.policy.double().float()
+    with pytest.raises(RuntimeError, match="replaced"):
+        learner.learn(melodies, goals)

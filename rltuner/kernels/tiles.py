@@ -1,22 +1,22 @@
-"""The LSTM's kernels on the CPU, compiled by numba: what learning spends its time on.
+"""What the kernels on the CPU are made of: products by tiles, tanh and exp, compiled by numba.
 
-    i, f, o = sigmoid, g = tanh of the gates a_t = input_t + W h_{t-1}
-    c_t = f c_{t-1} + i g        h_t = o tanh(c_t)
-
-Products of these shapes, a hundred melodies by a hundred units, are too small for a BLAS, which packs the weights anew
-for each of them. Here weights are packed once for a whole unrolling, and a few melodies at a time go through a step's
-product and all that follows from it while they are in the cache. No kernel holds the GIL, and none checks its indices.
+Products of a Note RNN's shapes, a hundred melodies by a hundred units, are too small for a BLAS, which packs the weights
+anew for each of them. Here weights are packed once for many products of a few melodies each, and what comes of one is
+still in the cache for what follows. No kernel holds the GIL, and none checks its indices.
 
 Arrays are float32, places int64, rows contiguous. What products write has room for whole tiles (`padded`); what is beyond
 the columns that mean something is of no use.
 
-Source of the equations: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; of the tiles: Goto and
-van de Geijn, "Anatomy of high-performance matrix multiplication", 2008.
+Source of the tiles: Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008.
 """
 
 from __future__ import annotations
 
+import functools
+import threading
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -27,7 +27,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 Array = np.ndarray[Any, Any]
-Kernel = TypeVar("Kernel", bound=Callable[..., None])
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 # A tile's rows and columns: 12 sums in vectors of 8 and what is multiplied into them fit the 16 registers of AVX2.
 ROWS, WIDTH, VECTOR = 6, 16, 8
@@ -38,10 +38,24 @@ BLOCK = 2 * ROWS  # melodies that go through a step together
 BEYOND = np.float32(8.7)
 P1, P2, P3, P4 = (np.float32(p) for p in (0.13400485, 0.0035187637, 2.0994126e-05, 1.3897975e-08))
 Q1, Q2, Q3, Q4 = (np.float32(q) for q in (0.46733806, 0.025964972, 0.0003323679, 7.9966816e-07))
-ONE, HALF = np.float32(1.0), np.float32(0.5)
+ONE = np.float32(1.0)
+
+# e^x = 2^n e^f, n whole and |f| <= log(2) / 2; e^f = 1 + f + f^2 (E2 + E3 f + E4 f^2 + E5 f^3) to a relative error of
+# 1.1e-7, by the same squares on 4,000 nodes. log 2 in two parts, the first of so few bits that n times it is exact.
+E2, E3, E4, E5 = (np.float32(e) for e in (0.49999232, 0.16667114, 0.04189012, 0.00831253))
+PER_LOG_2, LOG_2, LOG_2_REST = np.float32(1 / np.log(2)), np.float32(0.693359375), np.float32(-2.12194440e-4)
+LEAST = np.float32(-87.0)  # below it e^x has no float32 with all its bits
+TO_WHOLE = np.float32(1.5 * 2**23)  # added to a float32, leaves it no bits for what is not whole
 
 # Types of the kernels' arguments, all of them contiguous.
-REAL_2, REAL_3, PLACES, PLACES_2 = "float32[:, ::1]", "float32[:, :, ::1]", "int64[::1]", "int64[:, ::1]"
+REAL_1, REAL_2, REAL_3 = "float32[::1]", "float32[:, ::1]", "float32[:, :, ::1]"
+PLACES, PLACES_2 = "int64[::1]", "int64[:, ::1]"
+
+
+# Of all kernels: numba sees by a kernel's own file alone whether its copy on disk is old.
+SOURCE = (
+    f"{zlib.crc32(b''.join(file.read_bytes() for file in sorted(Path(__file__).parent.glob('*.py')))):08x}"
+)
 
 
 def padded(columns: int) -> int:
@@ -52,21 +66,49 @@ def padded(columns: int) -> int:
     return (-(-columns // WIDTH) | 1) * WIDTH
 
 
-def compiled(*arguments: str) -> Callable[[Kernel], Kernel]:
+LONG = 1.0  # seconds; a kernel that is kept on disk is there in a tenth of one
+# A product and a sum may be fused, nothing else is reordered: NaN stays NaN.
+OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}
+
+
+def within(function: Kernel) -> Kernel:
+    """A part of kernels, compiled with each that calls it, for whatever types it is given."""
+    return cast(Kernel, numba.njit(inline="never", **OPTIONS)(function))
+
+
+def inlined(function: Kernel) -> Kernel:
+    """`within`, written out where it is called."""
+    return cast(Kernel, numba.njit(inline="always", **OPTIONS)(function))
+
+
+def compiled(*arguments: str, name: str = "") -> Callable[[Kernel], Kernel]:
     """For these types of arguments, at once, without the GIL; kept on disk where that is possible.
 
-    A product and a sum may be fused, nothing else is reordered: NaN stays NaN.
+    A function compiled for several types needs a `name` for each: numba does not lock what it keeps.
     """
     signature = f"void({', '.join(arguments)})"
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+    options = {"nogil": True, **OPTIONS}
 
     def compile_(function: Kernel) -> Kernel:
+        waiting = threading.Timer(LONG, _say_why)
+        waiting.daemon = True
+        waiting.start()
+        function.__qualname__ = f"{name or function.__name__}_{SOURCE}"  # a copy on disk goes by that name
         try:
             return cast(Kernel, numba.njit(signature, cache=True, **options)(function))
         except Exception:  # the copy on disk cannot be written, or was damaged: compiled in every process
             return cast(Kernel, numba.njit(signature, **options)(function))
+        finally:
+            waiting.cancel()
 
     return compile_
+
+
+@functools.cache
+def _say_why() -> None:
+    from rltuner.console import say
+
+    say("compiling for this machine: half a minute, where nothing is kept from the last time")
 
 
 as_llvm: Any = intrinsic  # numba's types are no types of Python
@@ -133,20 +175,28 @@ def _tile(typing_context, a, a_row, a_inner, b, b_row, inner, c, c_row, rows, ad
     return signature, generate
 
 
-@numba.njit(inline="never", error_model="numpy")
-def packed(weight):  # type: ignore[no-untyped-def]
+@compiled(REAL_2, REAL_3)
+def pack(weight: Array, tiles: Array) -> None:
     """The second factor of products, [K, N], as `multiply` wants it: its columns by tiles, the last one filled up with
-    zeros, float32 [tiles, K, WIDTH]."""
+    zeros, [-(-N // WIDTH), K, WIDTH]."""
     inner, columns = weight.shape
-    tiles = np.zeros((-(-columns // WIDTH), inner, WIDTH), np.float32)
-    for column in range(columns):
+    for tile in range(tiles.shape[0]):
         for k in range(inner):
-            tiles[column // WIDTH, k, column % WIDTH] = weight[k, column]
+            for column in range(WIDTH):
+                at = tile * WIDTH + column
+                tiles[tile, k, column] = weight[k, at] if at < columns else 0.0
+
+
+@within
+def packed(weight: Array) -> Array:
+    """What `pack` makes of it."""
+    tiles = np.empty((-(-weight.shape[1] // WIDTH), weight.shape[0], WIDTH), np.float32)
+    pack(weight, tiles)
     return tiles
 
 
-@numba.njit(inline="never", error_model="numpy")
-def multiply(a, b, c):  # type: ignore[no-untyped-def]
+@within
+def multiply(a: Array, b: Array, c: Array) -> None:
     """c [M, >= N in whole tiles] = a b: of `a` [M, >= K] the first K columns; b [K, N], `packed`."""
     tiles, inner, _ = b.shape
     a_row, c_row = a.strides[0] // 4, c.strides[0] // 4
@@ -158,8 +208,8 @@ def multiply(a, b, c):  # type: ignore[no-untyped-def]
             _tile(of_a, a_row, 1, of_b, WIDTH, inner, of_c + 4 * tile * WIDTH, c_row, rows, False)
 
 
-@numba.njit(inline="never", error_model="numpy")
-def add_transposed_product(a, b, c, columns):  # type: ignore[no-untyped-def]
+@within
+def add_transposed_product(a: Array, b: Array, c: Array, columns: int) -> None:
     """c [M, padded(N)] += a^T b of a [K, M] and b [K, padded(N)], where N is `columns`."""
     a_row, b_row, c_row = a.strides[0] // 4, b.strides[0] // 4, c.strides[0] // 4
     for column in range(0, columns, WIDTH):
@@ -170,8 +220,8 @@ def add_transposed_product(a, b, c, columns):  # type: ignore[no-untyped-def]
             _tile(of_a, 1, a_row, of_b, b_row, a.shape[0], of_c, c_row, rows, True)
 
 
-@numba.njit(fastmath={"contract"}, inline="always", error_model="numpy")
-def tanh(x):  # type: ignore[no-untyped-def]
+@inlined
+def tanh(x: np.float32) -> np.float32:
     """tanh x of a float32, to a relative error of 4e-7."""
     x = BEYOND if x > BEYOND else (-BEYOND if x < -BEYOND else x)
     y = x * x
@@ -179,115 +229,11 @@ def tanh(x):  # type: ignore[no-untyped-def]
     return x * above / ((((Q4 * y + Q3) * y + Q2) * y + Q1) * y + ONE)
 
 
-@compiled(REAL_2, PLACES, REAL_2, REAL_2, REAL_2, REAL_2)
-def step_forward(table: Array, rows: Array, gates: Array, c_before: Array, c: Array, h: Array) -> None:
-    """From `gates` [B, >= 4H], W h_{t-1}, and table[rows] [B, 4H], the inputs: c_t and h_t [B, H]. The gates become i,
-    f, g, o."""
-    units = c.shape[1]
-    for b in range(c.shape[0]):
-        row, all_gates = table[rows[b]], gates[b]
-        for j in range(4 * units):
-            all_gates[j] += row[j]
-        # Slices, as the compiler sees of them that they do not overlap and computes eight units at a time.
-        i_gate, f_gate = all_gates[:units], all_gates[units : 2 * units]
-        g_gate, o_gate = all_gates[2 * units : 3 * units], all_gates[3 * units : 4 * units]
-        c_old, c_new, h_new = c_before[b], c[b], h[b]
-        for j in range(units):
-            i, f = HALF + HALF * tanh(HALF * i_gate[j]), HALF + HALF * tanh(HALF * f_gate[j])
-            g, o = tanh(g_gate[j]), HALF + HALF * tanh(HALF * o_gate[j])
-            cell = f * c_old[j] + i * g
-            i_gate[j], f_gate[j], g_gate[j], o_gate[j] = i, f, g, o
-            c_new[j], h_new[j] = cell, o * tanh(cell)
-
-
-@compiled(PLACES, REAL_2, REAL_2, REAL_2, REAL_2, REAL_2, REAL_2, REAL_2)
-def step_backward(
-    rows: Array,
-    gates: Array,
-    c_before: Array,
-    c: Array,
-    by_h: Array,
-    by_h_later: Array,
-    by_c: Array,
-    by_table: Array,
-) -> None:
-    """From the loss's gradient by h_t at once and through later steps, `by_h` [B, H] and `by_h_later` [B, >= H], and
-    `by_c` [B, H] by c_t through later steps: that by a_t, in place of the `gates` i, f, g, o, and added to the rows
-    `rows` of `by_table` [.., >= 4H]; `by_c` becomes that by c_{t-1}."""
-    units = c.shape[1]
-    for b in range(c.shape[0]):
-        row, all_gates = by_table[rows[b]], gates[b]
-        i_gate, f_gate = all_gates[:units], all_gates[units : 2 * units]
-        g_gate, o_gate = all_gates[2 * units : 3 * units], all_gates[3 * units : 4 * units]
-        c_old, c_new, cell = c_before[b], c[b], by_c[b]
-        at_once, later = by_h[b], by_h_later[b]
-        for j in range(units):
-            i, f, g, o, s = i_gate[j], f_gate[j], g_gate[j], o_gate[j], tanh(c_new[j])
-            by_hidden = at_once[j] + later[j]
-            by_cell = cell[j] + by_hidden * o * (ONE - s * s)
-            i_gate[j] = by_cell * g * i * (ONE - i)
-            f_gate[j] = by_cell * c_old[j] * f * (ONE - f)
-            g_gate[j] = by_cell * i * (ONE - g * g)
-            o_gate[j] = by_hidden * s * o * (ONE - o)
-            cell[j] = by_cell * f
-        for j in range(4 * units):
-            row[j] += all_gates[j]
-
-
-@compiled(REAL_2, PLACES_2, REAL_2, REAL_3, REAL_3, REAL_3)
-def unroll(table: Array, rows: Array, by_unit: Array, gates: Array, cells: Array, hidden: Array) -> None:
-    """All T steps from the zero state: `hidden` [T, B, H]; `by_unit` is W transposed, [H, 4H].
-
-    Of `gates` [.., B, padded(4H)] and `cells` [.., B, H] step t uses the place t modulo their length: T places keep all
-    that the way back needs; without it 1 of `gates` and 2 of `cells` are enough.
-    """
-    weight, (steps, batch, units) = packed(by_unit), hidden.shape
-    zeros = np.zeros((BLOCK, units), np.float32)
-    for t in range(steps):
-        at_gates, at_cells = gates[t % gates.shape[0]], cells[t % cells.shape[0]]
-        for first in range(0, batch, BLOCK):
-            last = min(first + BLOCK, batch)
-            block_gates = at_gates[first:last]
-            if t:
-                multiply(hidden[t - 1, first:last], weight, block_gates)
-                c_before = cells[(t - 1) % cells.shape[0], first:last]
-            else:
-                block_gates[:] = 0.0
-                c_before = zeros
-            block_rows, h = rows[t, first:last], hidden[t, first:last]
-            step_forward(table, block_rows, block_gates, c_before, at_cells[first:last], h)
-
-
-@compiled(PLACES_2, REAL_2, REAL_3, REAL_3, REAL_3, REAL_3, REAL_2, REAL_2)
-def unroll_back(
-    rows: Array,
-    weight: Array,
-    gates: Array,
-    cells: Array,
-    hidden: Array,
-    by_hidden: Array,
-    by_table: Array,
-    by_weight: Array,
-) -> None:
-    """The way back of a whole `unroll`: adds the loss's gradient by the table, [.., padded(4H)], and that by W
-    transposed, [H, padded(4H)]; `weight` is W, [4H, H]. The gates become the gradients by a_t."""
-    by_unit, (steps, batch, units) = packed(weight), hidden.shape
-    by_c, zeros = np.zeros((batch, units), np.float32), np.zeros((BLOCK, units), np.float32)
-    later = np.zeros((BLOCK, by_unit.shape[0] * WIDTH), np.float32)
-    for t in range(steps - 1, -1, -1):
-        for first in range(0, batch, BLOCK):
-            last = min(first + BLOCK, batch)
-            if t + 1 < steps:
-                multiply(gates[t + 1, first:last], by_unit, later)
-            step_backward(
-                rows[t, first:last],
-                gates[t, first:last],
-                cells[t - 1, first:last] if t else zeros,
-                cells[t, first:last],
-                by_hidden[t, first:last],
-                later,
-                by_c[first:last],
-                by_table,
-            )
-        if t:
-            add_transposed_product(hidden[t - 1], gates[t], by_weight, 4 * units)
+@inlined
+def exp(x: np.float32) -> np.float32:
+    """e^x of a float32 up to 0, to a relative error of 2e-7; below -87 it is e^-87."""
+    x = LEAST if x < LEAST else x
+    n = (x * PER_LOG_2 + TO_WHOLE) - TO_WHOLE
+    f = (x - n * LOG_2) - n * LOG_2_REST
+    of_f = (((E5 * f + E4) * f + E3) * f + E2) * f * f + f + ONE
+    return of_f * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)

@@ -9,8 +9,17 @@ import numba
 import numpy as np
 import pytest
 
-from rltuner import kernels
-from rltuner.kernels import ROWS, WIDTH, Array, add_transposed_product, compiled, multiply, packed, padded
+from rltuner.kernels import tiles
+from rltuner.kernels.tiles import (
+    ROWS,
+    WIDTH,
+    Array,
+    add_transposed_product,
+    compiled,
+    multiply,
+    packed,
+    padded,
+)
 
 # One less than a tile, a tile, one more, and several.
 every_count_of_rows = pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS + 2])
@@ -28,9 +37,9 @@ def whole_numbers(*shape: int) -> Array:
 @pytest.mark.parametrize("inner", [1, 5, 33])
 def test_a_product_by_tiles_is_the_product_and_nothing_beyond_it(rows: int, columns: int, inner: int) -> None:
     a, b = whole_numbers(rows, inner + 2), whole_numbers(inner, columns)
-    tiles = packed(b)
-    c = np.full((rows + 1, tiles.shape[0] * WIDTH + 3), UNTOUCHED)
-    multiply(a, tiles, c[:rows])
+    by_tiles = packed(b)
+    c = np.full((rows + 1, by_tiles.shape[0] * WIDTH + 3), UNTOUCHED)
+    multiply(a, by_tiles, c[:rows])
     np.testing.assert_array_equal(c[:rows, :columns], a[:, :inner] @ b)
     assert (c[:rows, columns:-3] == 0).all()
     assert (c[:, -3:] == UNTOUCHED).all()
@@ -54,9 +63,9 @@ def test_rows_have_room_for_whole_tiles_and_lie_an_odd_number_of_them_apart() ->
 
 
 @numba.njit(error_model="numpy")  # not kept on disk, where a changed tanh would not be noticed
-def all_tanh(x: kernels.Array) -> None:
+def all_tanh(x: Array) -> None:
     for i in range(len(x)):
-        x[i] = kernels.tanh(x[i])
+        x[i] = tiles.tanh(x[i])
 
 
 def test_tanh_to_the_last_bits_of_a_float32() -> None:
@@ -68,10 +77,27 @@ def test_tanh_to_the_last_bits_of_a_float32() -> None:
     assert np.isnan(x[-1])
 
 
+@numba.njit(error_model="numpy")
+def all_exp(x: Array) -> None:
+    for i in range(len(x)):
+        x[i] = tiles.exp(x[i])
+
+
+def test_exp_to_the_last_bits_of_a_float32() -> None:
+    x = np.concatenate([np.linspace(-86.9, 0, 400_001), [-1e-30, -87.5, -1e30, -np.inf, np.nan]])
+    x = x.astype(np.float32)
+    expected = np.exp(np.maximum(x.astype(np.float64), -87))
+    all_exp(x)
+    np.testing.assert_allclose(x, expected, rtol=3e-7, atol=0)
+    assert x[400_000] == 1
+    assert np.isnan(x[-1])
+
+
 def test_a_damaged_kernel_on_disk_is_compiled_anew(tmp_path: Path) -> None:
     """As a cut of power may leave it: an index of no bytes. Runs go on, also where nothing can be written."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
-    code = "from rltuner.note_rnn import NoteRNN; import torch; NoteRNN().unrolled(torch.tensor([[1]]))"
+    code = "from rltuner.note_rnn import NoteRNN; import torch; "
+    code += "torch.set_grad_enabled(False); NoteRNN().unrolled(torch.tensor([[1]]))"
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
     subprocess.run([sys.executable, "-c", limit + code], env=environment, check=True)
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
@@ -89,3 +115,13 @@ def test_kernels_compile_where_nothing_can_be_kept_on_disk() -> None:
     values = np.ones(3)
     compiled("float64[::1]")(namespace["double"])(values)  # type: ignore[type-var]
     assert values.tolist() == [2, 2, 2]
+
+
+def test_a_kernel_for_several_types_is_kept_under_several_names(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
+    code = "from rltuner.kernels.learning import gradients_of; gradients_of(1, 1); gradients_of(1, 2)"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    names = [index.name for index in (tmp_path / "kernels").rglob("*.nbi")]
+    assert (
+        sum("gradients_1_1" in name for name in names) == sum("gradients_1_2" in name for name in names) == 1
+    )
