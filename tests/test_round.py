@@ -66,11 +66,13 @@ def test_exploration_falls_to_its_end_over_half_of_the_events(monkeypatch: pytes
     learner, book = Learner(NOTE_RNN, config), load_rulebook("magenta")
     asked = []
 
+    composed = learner.compose
+
     def spy(*arguments: Any, **options: Any) -> Melodies:
         asked.append((options["epsilon"], options["temperature"]))
-        return compose(*arguments, **options)
+        return composed(*arguments, **options)
 
-    monkeypatch.setattr("rltuner.tuner.compose", spy)
+    monkeypatch.setattr(learner, "compose", spy)
     for update in (0, 6, 12, 23):  # of 24
         tune_round(learner, Replay(0), book, torch.Generator().manual_seed(0), update)
     assert [round(epsilon, 6) for epsilon, _ in asked] == [1.0, 0.6, 0.2, 0.2]
