@@ -24,22 +24,19 @@ from rltuner.kernels.tiles import (
     PLACES_2,
     REAL_2,
     REAL_3,
-    WIDTH,
     Array,
     add_transposed_product,
     compiled,
     multiply,
     packed,
+    padded,
     within,
 )
 
 Arrays = tuple[Array, ...]
 
 
-@within
-def _room_for(columns: int) -> int:
-    """`tiles.padded`."""
-    return (-(-columns // WIDTH) | 1) * WIDTH
+_room_for = within(padded)
 
 
 @within
