@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from rltuner.compose import compose, primer_contexts
-from rltuner.objective import measure
-from rltuner.policy import Policy, note_rnn_of
+from rltuner.eval.objective import measure
+from rltuner.networks.compose import compose
+from rltuner.networks.particles import steer
+from rltuner.networks.policy import Policy, note_rnn_of
+from rltuner.networks.primers import primer_contexts
 from rltuner.rules.book import RuleBook
-from rltuner.smc import steer
 
 PRIMERS, PARTICLES = 64, 2048
 

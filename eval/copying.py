@@ -16,7 +16,7 @@ from torch import Tensor
 from rltuner.eval.counts import Counts, in_batches
 from rltuner.eval.diversity import hashes
 from rltuner.melody import NUM_SPECIAL_EVENTS, Melodies, Vocabulary
-from rltuner.tunes import Tune
+from rltuner.melody.tunes import Tune
 
 SIZES = (8, 16)
 ANCHOR = 8  # events of the shortest stretch that is looked for

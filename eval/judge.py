@@ -9,31 +9,23 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from rltuner.compose import compose
 from rltuner.eval.copying import SIZES, Copy, TrainingTunes
-from rltuner.eval.counts import (
-    Counts,
-    Estimate,
-    effect_size,
-    estimates,
-    in_batches,
-    mean_of,
-    replicate,
-)
+from rltuner.eval.counts import Counts, Estimate, effect_size, estimates, in_batches, mean_of, replicate
 from rltuner.eval.diversity import distinct, distinct_ngrams, mean_edit_distance, nearest_similarity
 from rltuner.eval.likeness import SAMPLE, classifier_accuracy, cut, feature_overlaps
 from rltuner.eval.paper import row_counts, sounding_counts, start_counts
 from rltuner.eval.rewards import held_out_counts, held_out_rules, reward_counts
 from rltuner.eval.rows import SOUNDING
+from rltuner.eval.sources import HUMAN, Source
 from rltuner.eval.texture import FEATURES
 from rltuner.eval.tonality import notes_in_own_key
-from rltuner.key import Key
 from rltuner.melody import Melodies
-from rltuner.note_rnn import NoteRNN
-from rltuner.objective import divergences
-from rltuner.policy import Policy, note_rnn_of
+from rltuner.melody.key import Key
+from rltuner.networks.compose import compose
+from rltuner.networks.divergence import divergences
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy, note_rnn_of
 from rltuner.rules.book import RuleBook
-from rltuner.sources import HUMAN, Source
 
 NORMAL = 1.96  # half the width of a 95 % interval, in standard errors
 REFERENCE_MELODIES = 2_500  # of the Note RNN's, for KL(p || pi)

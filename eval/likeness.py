@@ -18,7 +18,7 @@ from torch import Tensor
 from rltuner.eval.counts import LEVEL, Estimate, batches
 from rltuner.eval.texture import FEATURES, inter_onset_histogram, interval_histogram, pitch_class_histogram
 from rltuner.melody import Melodies
-from rltuner.tunes import Tune, windows_with_tunes
+from rltuner.melody.tunes import Tune, windows_with_tunes
 
 SAMPLE = 400  # melodies of each set: what the human test tunes give, with some to spare
 GRID = 512  # points at which densities are compared

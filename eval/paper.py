@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from rltuner.eval.counts import Counts, in_batches, mean_of, share_of
-from rltuner.key import Key
 from rltuner.melody import Melodies
+from rltuner.melody.key import Key
 from rltuner.rules.high_low_unique import has_unique_highest, has_unique_lowest
 from rltuner.rules.key import is_out_of_key
 from rltuner.rules.leap_up_back import DOUBLED, RESOLVED, leap_outcomes

@@ -7,7 +7,7 @@ from rltuner.melody import Melodies
 from rltuner.rules.book import RuleBook
 from rltuner.rules.contract import Rule, rewards_of
 from rltuner.rules.held_out import HELD_OUT
-from rltuner.rules.rule import find, make_rule, parameter_types
+from rltuner.rules.making import find, make_rule, parameter_types
 
 
 def mean_rewards(melodies: Melodies, book: RuleBook) -> dict[str, float]:

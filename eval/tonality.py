@@ -9,8 +9,8 @@ from torch import Tensor
 
 from rltuner.eval.counts import Counts, batches
 from rltuner.eval.texture import pitch_class_histogram
-from rltuner.key import MODES
 from rltuner.melody import Melodies
+from rltuner.melody.key import MODES
 from rltuner.rules.grid import sounding_pitch
 
 

@@ -14,28 +14,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rltuner.config import FinetuneConfig, PretrainConfig
     from rltuner.errors import InputError
     from rltuner.melody import Melodies, Meter, Vocabulary
-    from rltuner.note_rnn import NoteRNN
-    from rltuner.policy import Policy, load
-    from rltuner.presets import preset
-    from rltuner.tuner import finetune
+    from rltuner.networks.note_rnn import NoteRNN
+    from rltuner.networks.policy import Policy, load
+    from rltuner.pretraining.config import PretrainConfig
+    from rltuner.tuning.config import FinetuneConfig
+    from rltuner.tuning.finetune import finetune
+    from rltuner.tuning.presets import preset
 
     __version__: str
 
 _HOMES = {
-    "FinetuneConfig": "config",
+    "FinetuneConfig": "tuning.config",
     "InputError": "errors",
     "Melodies": "melody",
     "Meter": "melody",
-    "NoteRNN": "note_rnn",
-    "Policy": "policy",
-    "PretrainConfig": "config",
+    "NoteRNN": "networks.note_rnn",
+    "Policy": "networks.policy",
+    "PretrainConfig": "pretraining.config",
     "Vocabulary": "melody",
-    "finetune": "tuner",
-    "load": "policy",
-    "preset": "presets",
+    "finetune": "tuning.finetune",
+    "load": "networks.policy",
+    "preset": "tuning.presets",
 }
 
 __all__ = [

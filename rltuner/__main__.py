@@ -7,12 +7,12 @@ import sys
 
 
 def main() -> None:
-    """The command line of `rltuner.cli`; Ctrl-C is exit code 130 from the first import on, and nothing after the end."""
+    """The command line; Ctrl-C is exit code 130 from the first import on, and nothing after the end."""
     try:
         from rltuner.interrupts import importing
 
         with importing():
-            from rltuner import cli
+            from rltuner.commands import main as cli
         cli.main()
     except KeyboardInterrupt:
         print("rltuner: stopped", file=sys.stderr)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 
@@ -78,18 +76,3 @@ def importing() -> Iterator[None]:
         yield
     if interrupted():
         raise KeyboardInterrupt
-
-
-@contextmanager
-def saying_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
-    """Where Ctrl-C ends what is inside, and the folder of the run is there, a line says how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        from rltuner.console import say
-        from rltuner.stored_config import go_on_command
-
-        if folder.is_dir():
-            known = go_on_command(folder)
-            say(f"go on with: {known or f'rltuner {command} --resume {shlex.quote(str(folder))}'}")
-        raise

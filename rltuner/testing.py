@@ -12,7 +12,7 @@ from typing import Any
 
 from rltuner.rules.check import Findings, examine
 from rltuner.rules.contract import Rule
-from rltuner.rules.rule import make_rule
+from rltuner.rules.making import make_rule
 
 __all__ = ["check_rule"]
 

@@ -1,6 +1,6 @@
 """Music-theory rules: rewards for the events of melodies, one file a rule, gathered in rule books."""
 
-from rltuner.rules import (  # each import registers its rule
+from rltuner.rules import (
     cadence,
     harsh_intervals,
     held_out,
@@ -25,7 +25,8 @@ from rltuner.rules import (  # each import registers its rule
 from rltuner.rules.book import RuleBook, book_names, load_rulebook
 from rltuner.rules.contract import Rule, RuleError
 from rltuner.rules.held_out import HELD_OUT
-from rltuner.rules.rule import make_rule, melody_rule, rule, rule_names
+from rltuner.rules.making import make_rule, rule_names
+from rltuner.rules.rule import melody_rule, rule
 
 __all__ = [
     "HELD_OUT",

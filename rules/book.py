@@ -31,12 +31,13 @@ import torch
 from torch import Tensor
 
 from rltuner.console import say
-from rltuner.errors import InputError
-from rltuner.key import Key
+from rltuner.errors import InputError, suggest
 from rltuner.melody import Melodies, Meter
+from rltuner.melody.key import Key
 from rltuner.rules.contract import Rule, rewards_of
+from rltuner.rules.making import find, make_rule, parameter_types, parameters_of
 from rltuner.rules.plugins import load_file
-from rltuner.rules.rule import TOTAL, find, make_rule, parameter_types, parameters_of, suggest
+from rltuner.rules.rule import TOTAL
 
 _FIELDS = ("description", "extends", "key", "meter", "rules")
 DEFAULT_KEY = "C major"

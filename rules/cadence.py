@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rltuner.key import Key
 from rltuner.melody import Melodies
+from rltuner.melody.key import Key
 from rltuner.rules.grid import is_last, last_where
 from rltuner.rules.rule import rule
 from rltuner.rules.tonic_frame import last_pitch

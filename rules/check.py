@@ -23,7 +23,7 @@ from torch import Tensor
 from rltuner.melody import NO_EVENT, Melodies, Meter, Vocabulary
 from rltuner.rules.book import RuleBook
 from rltuner.rules.contract import Rule, RuleError, rewards_of, where_defined
-from rltuner.rules.rule import find
+from rltuner.rules.making import find
 
 LENGTH, COUNT = 40, 96
 LONG, LONG_COUNT = 160, 12  # some melodies are longer, for rules that look far

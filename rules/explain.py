@@ -11,13 +11,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from rltuner.atomic import write_atomically
 from rltuner.console import output_console, say
 from rltuner.errors import InputError
-from rltuner.key import Key
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies
+from rltuner.melody.key import Key
+from rltuner.reading.songs import Song, krumhansl_key, read_song
 from rltuner.rules.book import RuleBook, load_rulebook
-from rltuner.songs import Song, krumhansl_key, read_song
+from rltuner.storing.atomic import write_atomically
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 
@@ -155,7 +155,7 @@ def plot(melody: Melodies, explained: dict[str, Any], file: Path, title: str) ->
     A note's colour is the sum of the rewards from its onset to its end; a hatched note lost more than it earned, so that
     the picture can be read in black and white. Long melodies take several rows.
     """
-    from rltuner.eval.plots import pyplot
+    from rltuner.melody.plots import pyplot
 
     plt = pyplot()
     from matplotlib.colors import TwoSlopeNorm

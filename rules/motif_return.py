@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from rltuner.errors import InputError
-from rltuner.key import Key
 from rltuner.melody import Melodies
+from rltuner.melody.key import Key
 from rltuner.rules.rule import rule
 
 FEWEST_ONSETS = 3

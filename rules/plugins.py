@@ -22,7 +22,7 @@ from typing import Any
 
 from rltuner.errors import InputError
 from rltuner.rules.contract import where_raised
-from rltuner.rules.rule import Entry, registering
+from rltuner.rules.rule import REGISTER, Entry, registering
 
 GROUP = "rltuner.rules"
 
@@ -59,8 +59,6 @@ def load_file(path: Path) -> RuleFile:
 
     Raises InputError, naming the file and line, where it cannot be read, raises, or registers no rule.
     """
-    from rltuner.rules.rule import _REGISTER
-
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -71,8 +69,8 @@ def load_file(path: Path) -> RuleFile:
         return known[0]
     if known is not None:  # it was changed: its old rules go
         for name, entry in known[1].items():
-            if _REGISTER.get(name) is entry:
-                del _REGISTER[name]
+            if REGISTER.get(name) is entry:
+                del REGISTER[name]
     load_installed()  # so that the rules of a package which the file imports stay the package's
     module = ModuleType(f"rltuner_rule_file_{digest[:12]}")
     module.__file__ = str(resolved)

@@ -15,12 +15,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from rltuner.console import output_console, say
-from rltuner.errors import InputError
+from rltuner.errors import InputError, suggest
 from rltuner.rules.book import RuleBook, book_names, load_rulebook
 from rltuner.rules.check import CHECKS, examine
 from rltuner.rules.held_out import HELD_OUT
+from rltuner.rules.making import find, make_rule, parameter_types, parameters_of, rule_names
 from rltuner.rules.plugins import load_file, load_installed
-from rltuner.rules.rule import Entry, find, make_rule, parameter_types, parameters_of, rule_names, suggest
+from rltuner.rules.rule import Entry
 
 
 def list_rules() -> None:

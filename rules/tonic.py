@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rltuner.key import Key
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies
+from rltuner.melody.key import Key
 from rltuner.rules.rule import rule
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rltuner.key import Key
 from rltuner.melody import Melodies
+from rltuner.melody.key import Key
 from rltuner.rules.grid import is_last
 from rltuner.rules.rule import rule
 

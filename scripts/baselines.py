@@ -9,15 +9,18 @@ import math
 
 import torch
 
-from rltuner.compose import compose, primer_contexts
-from rltuner.config import FinetuneConfig
-from rltuner.learner import VALUE_SCALE, ValueNetwork
 from rltuner.melody import Melodies
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import Policy, inputs_of
-from rltuner.recurrence import undivided
+from rltuner.networks.compose import compose
+from rltuner.networks.devices import undivided
+from rltuner.networks.inputs import inputs_of
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.particles import steer
+from rltuner.networks.policy import Policy
+from rltuner.networks.primers import primer_contexts
+from rltuner.networks.value import ValueNetwork
 from rltuner.rules.book import RuleBook
-from rltuner.smc import steer
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.learner import VALUE_SCALE
 
 LENGTH = 32
 

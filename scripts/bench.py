@@ -19,24 +19,24 @@ import numpy as np
 import torch
 
 import rltuner
-from rltuner import acting, output_layer, recurrence
-from rltuner.backups import reward
 from rltuner.eval import evaluate
 from rltuner.eval.copying import TrainingTunes
 from rltuner.eval.judge import Standards, judge
-from rltuner.kernels import tiles
-from rltuner.kernels.tiles import Array, compiled
-from rltuner.learner import Learner
+from rltuner.eval.sources import read_source
 from rltuner.melody import Melodies
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import load
-from rltuner.recurrence import undivided
-from rltuner.replay import Replay
+from rltuner.melody.tunes import training_tunes
+from rltuner.networks.devices import undivided
+from rltuner.networks.kernels import actor as acting
+from rltuner.networks.kernels import output_layer, recurrence, tiles
+from rltuner.networks.kernels.tiles import Array, compiled
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import load
 from rltuner.rules import load_rulebook
 from rltuner.rules.book import RuleBook
-from rltuner.sources import read_source
-from rltuner.tuner import tune_round
-from rltuner.tunes import training_tunes
+from rltuner.tuning.backups import reward
+from rltuner.tuning.learner import Learner
+from rltuner.tuning.replay import Replay
+from rltuner.tuning.round import tune_round
 
 
 def timed(work: Callable[[], object], runs: int = 5) -> tuple[float, float, float]:

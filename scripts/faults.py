@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rltuner import cli
+from rltuner.commands import main as cli
 
 KILLED = 137
 WRITING = ("open", "write", "fsync", "replace", "rename", "mkdir", "close", "unlink", "ftruncate", "pwrite")

@@ -22,19 +22,19 @@ import torch
 from baselines import LENGTH, best_of_n, particles, ppo
 
 import rltuner
-from rltuner.compose import compose
 from rltuner.console import say
 from rltuner.eval.diversity import distinct_share
-from rltuner.eval.plots import pyplot, save_png
-from rltuner.learner import Learner
+from rltuner.eval.objective import measure
 from rltuner.melody import Melodies
-from rltuner.note_rnn import NoteRNN
-from rltuner.objective import measure
-from rltuner.policy import Policy
-from rltuner.presets import preset
-from rltuner.replay import Replay
+from rltuner.melody.plots import pyplot, save_png
+from rltuner.networks.compose import compose
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy
 from rltuner.rules.book import RuleBook, load_rulebook
-from rltuner.tuner import rounds_of, tune_round
+from rltuner.tuning.learner import Learner
+from rltuner.tuning.presets import preset
+from rltuner.tuning.replay import Replay
+from rltuner.tuning.round import rounds_of, tune_round
 
 COUNT = 10_000
 STYLES = {

@@ -251,15 +251,15 @@ def try_file(path: str) -> Outcome:
     """The file as a corpus reads it, and as a person's own song."""
     import resource
 
-    from rltuner.corpus import _read
+    from rltuner.corpus.files import items_of
     from rltuner.errors import InputError
     from rltuner.melody import Vocabulary
-    from rltuner.parse import parse_item
-    from rltuner.songs import read_song
+    from rltuner.reading.parse import parse_item
+    from rltuner.reading.songs import read_song
 
     melodies, errors, slowest = 0, [], 0.0
     started = time.monotonic()
-    items, unreadable, _ = _read([(Path(path).name, Path(path))])
+    items, unreadable, _ = items_of([(Path(path).name, Path(path))])
     for result in [*unreadable, *(one for item in items for one in parse_item(item, Vocabulary()))]:
         melodies += result.tune is not None
         if result.tune is None:

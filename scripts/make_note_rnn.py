@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 import rltuner
-from rltuner.pretrain import pretrain
+from rltuner.pretraining.pretrain import pretrain
 
 TARGET = Path(__file__).parent.parent / "checkpoints" / "note_rnn"
 

@@ -17,11 +17,13 @@ from __future__ import annotations
 import torch
 
 import rltuner
-from rltuner.corpus import load_corpus, split_tunes
+from rltuner.corpus.corpora import load_corpus
+from rltuner.corpus.split import split_tunes
 from rltuner.melody import Melodies, Meter
-from rltuner.rules import HELD_OUT, load_rulebook, make_rule
-from rltuner.rules.rule import parameter_types
-from rltuner.tunes import Tune, windows
+from rltuner.melody.tunes import Tune, windows
+from rltuner.rules import load_rulebook
+from rltuner.rules.held_out import HELD_OUT
+from rltuner.rules.making import make_rule, parameter_types
 
 LENGTH, SAMPLES, RESAMPLED = 32, 10_000, 200
 KEY = "C major"

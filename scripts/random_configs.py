@@ -12,13 +12,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rltuner.config import FinetuneConfig
 from rltuner.errors import InputError
-from rltuner.learner import Learner
-from rltuner.note_rnn import NoteRNN
-from rltuner.replay import Replay
+from rltuner.networks.note_rnn import NoteRNN
 from rltuner.rules.book import book_from_table
-from rltuner.tuner import tune_round
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.learner import Learner
+from rltuner.tuning.replay import Replay
+from rltuner.tuning.round import tune_round
 
 UPDATES = 50
 BOOK = {"rules": {"tonic": {}, "penalize_repeating": {}, "high_low_unique": {}}}  # few: it is not about rules

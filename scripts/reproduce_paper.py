@@ -16,16 +16,16 @@ from pathlib import Path
 import torch
 
 import rltuner
-from rltuner.compose import compose
 from rltuner.console import output_console
 from rltuner.eval.diversity import distinct_share, mean_edit_distance
+from rltuner.eval.objective import measure
 from rltuner.eval.paper import evaluate
 from rltuner.eval.published import PUBLISHED
 from rltuner.eval.rows import PAPER, PAPER_ROWS, Row
 from rltuner.eval.table import markdown_table, without_intervals
-from rltuner.note_rnn import NoteRNN
-from rltuner.objective import measure
-from rltuner.policy import load
+from rltuner.networks.compose import compose
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import load
 from rltuner.rules import load_rulebook
 
 COUNT, LENGTH = 100_000, 32

@@ -33,13 +33,15 @@ from faults import KILLED, at_once, command, in_child, kill, on_operation, progr
 from make_hostile import make, try_file
 from random_configs import numbers
 
-from rltuner import pretrain, results, tuner
-from rltuner.corpus import Corpus, load_corpus
+from rltuner.corpus.corpora import Corpus, load_corpus
+from rltuner.corpus.workers import Failed, map_guarded
 from rltuner.melody import Meter
-from rltuner.note_rnn import NoteRNN
-from rltuner.run_state import read_records
-from rltuner.tunes import Tune
-from rltuner.workers import Failed, map_guarded
+from rltuner.melody.tunes import Tune
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.pretraining import pretrain
+from rltuner.storing.records import read_records
+from rltuner.tuning import finetune as tuner
+from rltuner.tuning import results
 
 FINETUNE = (
     "--length 8 --batch-size 4 --minibatch-size 4 --replay 8 --checkpoint-every 2 --samples 1 --evaluate 0 "

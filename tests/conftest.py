@@ -14,8 +14,8 @@ from generated import THEME
 from hypothesis import settings
 
 from rltuner.melody import Melodies
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import Policy
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy
 
 # In the background of a shell, or under nohup, these are ignored; tests are about what they do.
 signal.signal(signal.SIGINT, signal.default_int_handler)

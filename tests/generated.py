@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rltuner.cli import main
+from rltuner.commands.main import main
 from rltuner.errors import InputError
-from rltuner.midi import read_midi
+from rltuner.melody.midi import read_midi
 
 THEME = [14, 1, 16, 1, 18, 1, 1, 1, 21, 1, 19, 1, 18, 1, 16, 1]  # C D E G F E D, one bar
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from generators import onsets
 
-from rltuner.abc_notation import split_abc
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, Meter, Vocabulary
-from rltuner.parse import Item, parse_item
+from rltuner.reading.abc_notation import split_abc
+from rltuner.reading.parse import Item, parse_item
 
 FIXTURES = Path(__file__).parent / "fixtures" / "corpus"
 

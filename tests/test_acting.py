@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from rltuner.acting import actor
-from rltuner.compose import compose
-from rltuner.config import FinetuneConfig
-from rltuner.learner import Learner
 from rltuner.melody import Vocabulary
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import Policy
+from rltuner.networks.compose import compose
+from rltuner.networks.kernel_engine import acting
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.learner import Learner
 
 VOCABULARY = Vocabulary(60, 75)  # 17 classes, one more than a tile has
 
@@ -25,7 +25,7 @@ def some_policy(kind: str, hidden_sizes: tuple[int, ...] = (7,), temperature: fl
 
 
 def acted(policy: Policy, context: torch.Tensor, length: int, seed: int, **how: float) -> torch.Tensor:
-    act, events = actor(policy, context, length, torch.Generator().manual_seed(seed), **how)
+    act, events = acting(policy, context, length, torch.Generator().manual_seed(seed), **how)
     act(slice(0, len(context)))
     return events
 
@@ -58,14 +58,14 @@ def test_any_count_of_melodies_after_any_context(context: int, count: int, lengt
 def test_the_generator_goes_on_from_where_compose_leaves_it() -> None:
     policy, context = some_policy("psi"), torch.zeros((4, 1), dtype=torch.int64)
     ours, theirs = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
-    actor(policy, context, 5, ours, epsilon=0.2)
+    acting(policy, context, 5, ours, epsilon=0.2)
     compose(policy, 4, 5, primer=context, generator=theirs, epsilon=0.2)
     assert torch.equal(ours.get_state(), theirs.get_state())
 
 
 def test_shares_together_are_the_whole() -> None:
     policy, context = some_policy("psi"), torch.zeros((30, 1), dtype=torch.int64)
-    act, events = actor(policy, context, 6, torch.Generator().manual_seed(1))
+    act, events = acting(policy, context, 6, torch.Generator().manual_seed(1))
     for share in (slice(17, 30), slice(0, 4), slice(4, 17)):
         act(share)
     assert torch.equal(events, acted(policy, context, 6, 1))

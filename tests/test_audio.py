@@ -9,12 +9,12 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from rltuner import audio
-from rltuner.audio import RELEASE, SAMPLE_RATE, render
 from rltuner.errors import InputError
+from rltuner.generating import audio
+from rltuner.generating.audio import RELEASE, SAMPLE_RATE, render
+from rltuner.generating.synthesis import faded
 from rltuner.melody import Meter
-from rltuner.midi import write_midi
-from rltuner.synthesis import faded
+from rltuner.melody.midi import write_midi
 
 SECONDS = 3.0
 LUFS = -23.0

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rltuner.backups import BACKUPS, advantage, backup_named, excess, reward, targets
 from rltuner.errors import InputError
+from rltuner.networks.algorithms import BACKUPS, advantage, backup_named
+from rltuner.tuning.backups import excess, reward, targets
 
 FIXTURE = Path(__file__).parent / "fixtures" / "magenta_backups.npz"
 every_algorithm = pytest.mark.parametrize("name", ["q", "psi", "g"])

@@ -10,9 +10,9 @@ import pretty_midi
 import pytest
 import torch
 
-from rltuner.cli import main
+from rltuner.commands.main import main
 from rltuner.melody import Melodies
-from rltuner.note_rnn import NoteRNN
+from rltuner.networks.note_rnn import NoteRNN
 from rltuner.rules.held_out import HELD_OUT
 
 

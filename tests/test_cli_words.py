@@ -7,8 +7,11 @@ import pytest
 from generated import refused, run
 
 import rltuner
-from rltuner.config import EvaluateConfig, FinetuneConfig, GenerateConfig, PretrainConfig
 from rltuner.errors import InputError
+from rltuner.eval.config import EvaluateConfig
+from rltuner.generating.config import GenerateConfig
+from rltuner.pretraining.config import PretrainConfig
+from rltuner.tuning.config import FinetuneConfig
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,7 +42,7 @@ def test_help_has_an_example_that_parses_and_names_what_is_given(
 ) -> None:
     import shlex
 
-    from rltuner.cli import _parse
+    from rltuner.commands.main import _parse
 
     monkeypatch.setenv("COLUMNS", "120")
     assert run(command, "--help") == 0
@@ -55,7 +58,7 @@ def test_help_has_an_example_that_parses_and_names_what_is_given(
 def test_options_that_may_be_left_out_are_parsed_as_what_they_are(tmp_path: Path) -> None:
     import tyro
 
-    from rltuner.options import REGISTRY, SETTINGS
+    from rltuner.commands.options import REGISTRY, SETTINGS
 
     def parsed(*words: str) -> GenerateConfig:
         return tyro.cli(GenerateConfig, args=["psi", *words], config=SETTINGS, registry=REGISTRY)

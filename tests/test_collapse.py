@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import rltuner
-from rltuner.collapse import expected_distinct, has_collapsed
-from rltuner.compose import compose
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import Policy
+from rltuner.networks.compose import compose
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy
+from rltuner.tuning.collapse import expected_distinct, has_collapsed
 
 
 @pytest.fixture(scope="module")

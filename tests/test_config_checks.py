@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from rltuner import tuner
-from rltuner.cli import main
-from rltuner.config import EvaluateConfig, FinetuneConfig, GenerateConfig, PretrainConfig
+from rltuner.commands.main import main
 from rltuner.errors import InputError
-from rltuner.stored_config import read_config
+from rltuner.eval.config import EvaluateConfig
+from rltuner.generating.config import GenerateConfig
+from rltuner.pretraining.config import PretrainConfig
+from rltuner.tuning import finetune as tuner
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.stored_config import read_config
 
 
 def run(*words: str) -> int:

@@ -8,15 +8,16 @@ import pretty_midi
 import pytest
 from generators import onsets
 
-from rltuner import corpus as corpus_module
-from rltuner import parse as parse_module
-from rltuner.corpus import NAMED, TERMS, load_corpus
+from rltuner.corpus import corpora as corpus_module
+from rltuner.corpus.corpora import TERMS, load_corpus
+from rltuner.corpus.files import NAMED
+from rltuner.corpus.parse_worker import parse_task
+from rltuner.corpus.workers import Failed
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, Meter, Vocabulary
-from rltuner.parse_worker import parse_task
-from rltuner.songs import read_song
-from rltuner.time_limit import OutOfTimeError
-from rltuner.workers import Failed
+from rltuner.reading import parse as parse_module
+from rltuner.reading.songs import read_song
+from rltuner.reading.time_limit import OutOfTimeError
 
 FIXTURES = Path(__file__).parent / "fixtures" / "corpus"
 

@@ -10,18 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from rltuner import pretrain as pretrain_module
-from rltuner.cli import main
-from rltuner.config import PretrainConfig
-from rltuner.corpus import Corpus
+from rltuner.commands.main import main
+from rltuner.corpus.corpora import Corpus
 from rltuner.errors import InputError
 from rltuner.melody import Meter
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import load
-from rltuner.pretrain import pretrain, stored_settings
-from rltuner.run_state import load_state, read_records
-from rltuner.training import Training
-from rltuner.tunes import Tune
+from rltuner.melody.tunes import Tune
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import load
+from rltuner.pretraining import pretrain as pretrain_module
+from rltuner.pretraining.config import PretrainConfig
+from rltuner.pretraining.pretrain import pretrain
+from rltuner.pretraining.stored import stored_settings
+from rltuner.pretraining.training import Training
+from rltuner.storing.records import read_records
+from rltuner.storing.state import load_state
 
 
 def corpus(name: str = "tunebooks", **_: object) -> Corpus:

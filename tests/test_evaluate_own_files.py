@@ -11,11 +11,11 @@ from generated import melodies_in, run
 from rltuner.eval.copying import TrainingTunes
 from rltuner.eval.judge import Standards, judge
 from rltuner.eval.paper import ROW_TITLES
-from rltuner.key import Key
+from rltuner.eval.sources import read_source
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.midi import write_midi
-from rltuner.sources import read_source
-from rltuner.tunes import Tune
+from rltuner.melody.key import Key
+from rltuner.melody.midi import write_midi
+from rltuner.melody.tunes import Tune
 
 COUNT = 24
 

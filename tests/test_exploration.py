@@ -4,14 +4,14 @@ import dataclasses
 
 import torch
 
-from rltuner.config import FinetuneConfig
-from rltuner.exploration import steered, with_a_passage_repeated
-from rltuner.learner import Learner
 from rltuner.melody import Melodies, Meter
-from rltuner.note_rnn import NoteRNN
-from rltuner.replay import Replay
+from rltuner.networks.note_rnn import NoteRNN
 from rltuner.rules import load_rulebook
-from rltuner.tuner import judge, tune_round
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.exploration import steered, with_a_passage_repeated
+from rltuner.tuning.learner import Learner
+from rltuner.tuning.replay import Replay
+from rltuner.tuning.round import score, tune_round
 
 CONFIG = FinetuneConfig(
     smc=8,
@@ -57,7 +57,9 @@ def test_steered_melodies_earn_more_than_composed_ones() -> None:
     found = steered(learner, book, torch.Generator().manual_seed(0))
     assert found.events.shape == (64, 32)
     plain = learner.policy.compose(64, 32, seed=0)
-    assert judge(learner, book, found)[1].sum() > judge(learner, book, plain)[1].sum() + 64 * 10
+    assert (
+        score(learner, book, found)[0].rewards.sum() > score(learner, book, plain)[0].rewards.sum() + 64 * 10
+    )
 
 
 def test_steered_melodies_are_kept_and_learned_from() -> None:

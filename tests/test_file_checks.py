@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rltuner import midi as midi_module
-from rltuner import scores
 from rltuner.errors import InputError
-from rltuner.file_checks import check_midi, check_musicxml
-from rltuner.songs import read_song
+from rltuner.melody import midi as midi_module
+from rltuner.melody.file_checks import check_midi, check_musicxml
+from rltuner.reading import scores
+from rltuner.reading.songs import read_song
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
@@ -90,7 +90,7 @@ def test_valid_files_pass_and_sound(tmp_path: Path) -> None:
 def test_an_abc_bomb_takes_no_time_and_no_memory(music: str, tmp_path: Path) -> None:
     """Each took minutes, or gigabytes, before it was limited."""
     from rltuner.melody import Vocabulary
-    from rltuner.parse import Item, parse_item
+    from rltuner.reading.parse import Item, parse_item
 
     (result,) = parse_item(Item("abc", "bomb", f"X:1\nM:4/4\nL:1/8\nK:C\n{music}\n"), Vocabulary())
     assert "longer than" not in result.detail

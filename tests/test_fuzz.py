@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rltuner.config import FinetuneConfig
 from rltuner.errors import InputError
 from rltuner.rules.book import RuleBook, load_rulebook
-from rltuner.stored_config import read_config, write_config
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.stored_config import read_config, write_config
 
 RULES = ["tonic", "key", "motif", "leap_recovery", "cadence", "repeated_motif", "nope"]
 FIELDS = [field for field in FinetuneConfig.__dataclass_fields__ if field not in ("out", "config", "resume")]

@@ -7,14 +7,14 @@ import pytest
 import torch
 from generated import THEME, manifest, melodies_in, notes_in, refused, run
 
-from rltuner.compose import sample
 from rltuner.errors import InputError
 from rltuner.eval import evaluate
-from rltuner.generate import best_of
+from rltuner.generating.generate import best_of
 from rltuner.melody import Melodies
-from rltuner.musicxml import musicxml
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import load
+from rltuner.melody.musicxml import musicxml
+from rltuner.networks.compose import sample
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import load
 from rltuner.rules import load_rulebook
 
 

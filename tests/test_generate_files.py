@@ -12,14 +12,14 @@ import soundfile
 from generated import manifest, melodies_in, refused, run
 from matplotlib.image import imread
 
-from rltuner.config import GenerateConfig
 from rltuner.errors import InputError
-from rltuner.eval.plots import plot_piano_roll
-from rltuner.generate import generate
+from rltuner.generating.config import GenerateConfig
+from rltuner.generating.generate import generate
 from rltuner.melody import Melodies
-from rltuner.midi import read_midi
-from rltuner.output_folder import filled_folder
-from rltuner.songs import ANY_PITCH, read_song
+from rltuner.melody.midi import read_midi
+from rltuner.melody.plots import plot_piano_roll
+from rltuner.reading.songs import ANY_PITCH, read_song
+from rltuner.storing.output_folder import filled_folder
 
 
 def test_the_same_seed_gives_the_same_bytes_of_every_file(psi: Path, theme: Path, tmp_path: Path) -> None:

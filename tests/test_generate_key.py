@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from generated import manifest, melodies_in, notes_in, refused, run
 
-from rltuner.generate import key_of, shift_to
-from rltuner.key import Key, pitch_name
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import Policy, load
+from rltuner.generating.generate import key_of, shift_to
+from rltuner.melody.key import Key, pitch_name
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy, load
 from rltuner.rules import load_rulebook
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from generated import refused, run
 
-from rltuner.compose import read_primer
 from rltuner.melody import Melodies, Meter, Vocabulary
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import Policy, load
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy, load
+from rltuner.networks.primers import read_primer
 
 ABC = "X:1\nT:t\nM:{}\nL:1/4\nK:C\n{}\n"
 

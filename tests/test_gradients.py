@@ -5,12 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from rltuner.backups import advantage, backup_named
-from rltuner.gradients import Gradients, Loss, flattened, parts_of
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import inputs_of
-from rltuner.value import ValueNetwork
+from rltuner.networks.algorithms import advantage, backup_named
+from rltuner.networks.inputs import inputs_of
+from rltuner.networks.kernel_engine import Step
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.torch_engine import Loss
+from rltuner.networks.value import ValueNetwork
+from rltuner.networks.weights import flattened, parts_of
 
 VOCABULARY = Vocabulary(60, 75)  # 17 classes, one more than a tile has
 every_algorithm = pytest.mark.parametrize("algo", ["q", "psi", "g"])
@@ -57,7 +59,7 @@ class Case:
         return float(loss.detach()), list(gradients)
 
     def found(self, share: float = 1.0) -> tuple[float, list[torch.Tensor]]:
-        step = Gradients(self.network, self.value, self.loss, self.backup.is_soft)
+        step = Step(self.network, self.value, self.loss, self.backup.is_soft)
         loss, (by_policy, by_value) = step(self.melodies, self.goals, self.log_prior, share)
         of_policy = parts_of(by_policy, list(self.network.parameters()))
         return loss, [*of_policy, *parts_of(by_value, list(self.value.parameters()))]
@@ -145,7 +147,7 @@ def test_what_is_not_a_number_is_not_made_one(limit: float) -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     case = Case("g")
-    step = Gradients(case.network, case.value, case.loss, True)
+    step = Step(case.network, case.value, case.loss, True)
     with pytest.raises(ValueError, match="goals"):
         step(case.melodies, case.goals[:, :4], case.log_prior, 1.0)
     with pytest.raises(ValueError, match="log p"):

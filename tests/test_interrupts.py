@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rltuner import results, tuner
-from rltuner.cli import main
-from rltuner.config import FinetuneConfig
-from rltuner.note_rnn import NoteRNN
-from rltuner.tuner import finetune
+from rltuner.commands.main import main
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.tuning import finetune as tuner
+from rltuner.tuning import results
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.finetune import finetune
 
 TINY: dict[str, object] = {
     "note_rnn": "tiny",

@@ -4,7 +4,7 @@ import music21
 import pytest
 
 from rltuner.errors import InputError
-from rltuner.key import MODES, Key
+from rltuner.melody.key import MODES, Key
 
 TONICS = ["C", "C#", "Db", "D", "E-", "E", "F", "F#", "G", "Ab", "A", "Bb", "B", "Cb", "B#"]
 

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 
-from rltuner.config import FinetuneConfig
-from rltuner.learner import Learner
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import inputs_of
-from rltuner.replay import Replay
+from rltuner.networks.inputs import inputs_of
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.learner import Learner
+from rltuner.tuning.replay import Replay
 
 every_algorithm = pytest.mark.parametrize("algo", ["q", "psi", "g"])
 SMALL = Vocabulary(60, 63)  # 5 classes

@@ -5,7 +5,7 @@ import pyloudnorm
 import pytest
 from numpy.typing import NDArray
 
-from rltuner.loudness import loudness_meter
+from rltuner.generating.loudness import loudness_meter
 
 RATE = 44_100
 

@@ -6,10 +6,10 @@ import pytest
 from generators import random_tunes
 
 from rltuner.errors import InputError
-from rltuner.instruments import program_of
+from rltuner.generating.instruments import program_of
 from rltuner.melody import Melodies, Meter
-from rltuner.musicxml import heads, musicxml
-from rltuner.songs import read_song
+from rltuner.melody.musicxml import heads, musicxml
+from rltuner.reading.songs import read_song
 
 
 @pytest.mark.parametrize("meter", [Meter(16, 4), Meter(12, 4), Meter(12, 6), Meter(8, 4), Meter(18, 6)])

@@ -7,7 +7,7 @@ import torch
 
 from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
-from rltuner.note_rnn import NoteRNN
+from rltuner.networks.note_rnn import NoteRNN
 
 every_shape = pytest.mark.parametrize("hidden_sizes", [(7,), (6, 5), (5, 5, 5)])
 

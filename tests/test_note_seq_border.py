@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter, Vocabulary
-from rltuner.note_sequences import events_of_note_seq
+from rltuner.melody.note_sequences import events_of_note_seq
 
 C4, D4, E4 = 14, 16, 18
 TEMPOS = [33.1, 60, 97.3, 120, 133.33, 211.7]

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from rltuner.config import FinetuneConfig
-from rltuner.learner import Learner
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import inputs_of
-from rltuner.replay import Replay
-from rltuner.rules import RuleBook
-from rltuner.tuner import rounds_of, tune_round
+from rltuner.networks.inputs import inputs_of
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.rules.book import RuleBook
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.learner import Learner
+from rltuner.tuning.replay import Replay
+from rltuner.tuning.round import rounds_of, tune_round
 
 SMALL = Vocabulary(60, 63)  # 5 classes
 CLASSES, LENGTH = 5, 4

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from rltuner.backups import advantage, backup_named
-from rltuner.output_layer import advantages, log_probabilities
+from rltuner.networks.algorithms import advantage, backup_named
+from rltuner.networks.kernels.output_layer import advantages, log_probabilities
 
 # One class, one less than a tile, a tile, one more; a melody, a block of melodies, one more.
 every_shape = pytest.mark.parametrize(

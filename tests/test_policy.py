@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from rltuner.compose import compose
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import Policy, inputs_of, load
+from rltuner.networks.compose import compose
+from rltuner.networks.inputs import inputs_of
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy, load
 
 every_kind = pytest.mark.parametrize("kind", ["note_rnn", "q", "psi", "g"])
 SMALL = Vocabulary(60, 63)  # 5 classes

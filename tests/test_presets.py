@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import tyro
 
-from rltuner.config import FinetuneConfig
+from rltuner.commands.finetune import defaults as finetune_defaults
 from rltuner.errors import InputError
-from rltuner.presets import preset
-from rltuner.results import command_text
-from rltuner.stored_config import finetune_defaults, read_config, write_config
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.presets import preset
+from rltuner.tuning.stored_config import read_config, write_config
+from rltuner.tuning.texts import command_text
 
 
 @pytest.mark.parametrize(

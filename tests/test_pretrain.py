@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from rltuner.config import PretrainConfig
 from rltuner.melody import Meter
-from rltuner.note_rnn import NoteRNN
-from rltuner.training import IGNORED, Windows, fit_of, learning_rate_at
-from rltuner.tunes import Tune
+from rltuner.melody.tunes import Tune
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.pretraining.config import PretrainConfig
+from rltuner.pretraining.training import IGNORED, Windows, fit_of, learning_rate_at
 
 
 def tune_of(events: list[int]) -> Tune:

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from rltuner.note_rnn import NoteRNN
-from rltuner.recurrence import undivided
+from rltuner.networks.devices import undivided
+from rltuner.networks.note_rnn import NoteRNN
 
 every_shape = pytest.mark.parametrize("hidden_sizes", [(7,), (6, 5), (5, 5, 5), (40,), (64,)])
 

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 import torch
 
-from rltuner.compose import compose
-from rltuner.config import FinetuneConfig
-from rltuner.learner import Learner
+from rltuner.eval.objective import measure
 from rltuner.melody import Melodies
-from rltuner.note_rnn import NoteRNN
-from rltuner.objective import measure
-from rltuner.policy import Policy
-from rltuner.replay import Replay
+from rltuner.networks.compose import compose
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy
 from rltuner.rules import load_rulebook
-from rltuner.tuner import tune_round
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.learner import Learner
+from rltuner.tuning.replay import Replay
+from rltuner.tuning.round import tune_round
 
 NOTE_RNN = NoteRNN(hidden_sizes=(8,), seed=1)
 

@@ -10,18 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from rltuner.atomic import PART, sweep
 from rltuner.errors import InputError
-from rltuner.run_state import (
-    append_record,
-    create_folder,
-    keep_records,
-    load_state,
-    locked,
-    read_records,
-    refuse_links,
-    save_state,
-)
+from rltuner.storing.atomic import PART, sweep
+from rltuner.storing.records import append_record, keep_records, read_records
+from rltuner.storing.run_folders import create_folder, locked, refuse_links
+from rltuner.storing.state import load_state, save_state
 
 
 def state(value: float) -> dict[str, torch.Tensor]:
@@ -236,7 +229,7 @@ def test_every_folder_that_is_made_is_forced_to_the_disk_in_the_one_above(
 
 
 def test_a_ring_that_claims_more_melodies_than_can_be_counted_is_refused() -> None:
-    from rltuner.replay import Replay
+    from rltuner.tuning.replay import Replay
 
     replay = Replay(2)
     tensors = {
@@ -268,7 +261,7 @@ GOOD = dict.fromkeys(
 def test_records_that_cannot_be_drawn_are_refused_by_line_and_field(
     record: dict[str, object], says: str, tmp_path: Path
 ) -> None:
-    from rltuner.run_folder import RunFolder
+    from rltuner.tuning.run_folder import RunFolder
 
     folder = RunFolder(tmp_path)
     folder.log({**GOOD, "rule_key": 1.0})

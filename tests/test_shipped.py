@@ -7,8 +7,8 @@ import pytest
 
 from rltuner.eval import evaluate
 from rltuner.eval.diversity import distinct_share, mean_edit_distance
-from rltuner.policy import load
-from rltuner.storage import shipped_checkpoints
+from rltuner.networks.policy import load
+from rltuner.storing.checkpoints import shipped_checkpoints
 
 COUNT = 4000
 PAPER = {  # the paper's Psi; every shipped policy is better than this

@@ -5,11 +5,12 @@ import torch
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.note_rnn import NoteRNN
-from rltuner.objective import log_probabilities
-from rltuner.policy import Policy
-from rltuner.rules import RuleBook, load_rulebook
-from rltuner.smc import Systems, _resampled, steer
+from rltuner.networks.divergence import log_probabilities
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.particles import Systems, _resampled, steer
+from rltuner.networks.policy import Policy
+from rltuner.rules import load_rulebook
+from rltuner.rules.book import RuleBook
 
 SMALL, LENGTH, C = Vocabulary(60, 63), 6, 0.5  # 5 classes: 15,625 melodies
 PRIOR = NoteRNN(SMALL, (12,), seed=3)

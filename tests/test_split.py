@@ -2,9 +2,9 @@
 
 import random
 
-from rltuner.corpus import opening, split_tunes
+from rltuner.corpus.split import opening, split_tunes
 from rltuner.melody import Meter
-from rltuner.tunes import Tune
+from rltuner.melody.tunes import Tune
 
 
 def made_up(number, first_pitch=60, notes=24):

@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from rltuner import storage
-from rltuner.atomic import write_atomically
 from rltuner.errors import InputError
 from rltuner.melody import Melodies
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import load
-from rltuner.storage import read_checkpoint
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import load
+from rltuner.storing import checkpoints as storage
+from rltuner.storing.atomic import write_atomically
+from rltuner.storing.checkpoints import read_checkpoint
 
 
 @pytest.fixture

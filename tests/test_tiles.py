@@ -9,8 +9,8 @@ import numba
 import numpy as np
 import pytest
 
-from rltuner.kernels import tiles
-from rltuner.kernels.tiles import (
+from rltuner.networks.kernels import tiles
+from rltuner.networks.kernels.tiles import (
     ROWS,
     WIDTH,
     Array,

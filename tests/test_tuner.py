@@ -13,17 +13,20 @@ from typing import Any
 import pytest
 import torch
 
-from rltuner.config import DEFAULT_C, FinetuneConfig
+from rltuner.checks import DEFAULT_C
+from rltuner.commands.finetune import defaults as finetune_defaults
 from rltuner.errors import InputError
-from rltuner.learner import Learner
 from rltuner.melody import Meter, Vocabulary
-from rltuner.note_rnn import NoteRNN
-from rltuner.policy import load
-from rltuner.presets import preset
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import load
 from rltuner.rules.contract import RuleError
-from rltuner.run_folder import RunFolder
-from rltuner.stored_config import finetune_defaults, read_config
-from rltuner.tuner import finetune, rounds_of
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.finetune import finetune
+from rltuner.tuning.learner import Learner
+from rltuner.tuning.presets import preset
+from rltuner.tuning.round import rounds_of
+from rltuner.tuning.run_folder import RunFolder
+from rltuner.tuning.stored_config import read_config
 
 
 @pytest.fixture(scope="module")

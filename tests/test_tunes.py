@@ -10,10 +10,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rltuner.bars import REST, Bar, UnusableError, align, encode, expand_repeats
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, Meter, Vocabulary
-from rltuner.tunes import Tune, first_bars, load_tunes, save_tunes, windows
+from rltuner.melody.tunes import Tune, first_bars, load_tunes, save_tunes, windows
+from rltuner.reading.bars import REST, Bar, UnusableError, align, encode, expand_repeats
 
 C4, D4, E4 = 60, 62, 64
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from generated import refused, run
 
-from rltuner import tuner
-from rltuner.config import FinetuneConfig
-from rltuner.note_rnn import NoteRNN
-from rltuner.tuner import finetune
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.tuning import finetune as tuner
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.finetune import finetune
 
 RULE = "from rltuner.rules import rule\n@rule('quiet')\ndef quiet(melodies):\n    return -melodies.is_onset.float()\n"
 FIELDS: dict[str, object] = {

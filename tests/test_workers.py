@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from rltuner.time_limit import OutOfTimeError, within
-from rltuner.workers import Failed, map_guarded
+from rltuner.corpus.workers import Failed, map_guarded
+from rltuner.reading.time_limit import OutOfTimeError, within
 
 
 def act(task: str) -> str:

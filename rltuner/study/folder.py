@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from rltuner import __version__
-from rltuner.atomic import write_atomically
 from rltuner.errors import InputError
+from rltuner.storing.atomic import write_atomically
 from rltuner.study.plan import Plan
 from rltuner.study.plan_file import read_plan
 from rltuner.study.schedule import Items

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from rltuner.config_checks import check
+from rltuner.checks import check
 from rltuner.errors import InputError
 
 POINTS = 5  # of the scale; 3 is no preference

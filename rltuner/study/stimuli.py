@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 
 from rltuner import __version__
-from rltuner.atomic import write_atomically
 from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
+from rltuner.eval.sources import HUMAN, read_source
 from rltuner.interrupts import cleanly_ended
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies, Vocabulary
-from rltuner.songs import ANY_PITCH
-from rltuner.sources import HUMAN, read_source
-from rltuner.storage import CONFIG, shipped_checkpoints
+from rltuner.reading.songs import ANY_PITCH
+from rltuner.storing.atomic import write_atomically
+from rltuner.storing.checkpoints import CONFIG, shipped_checkpoints
 from rltuner.study.folder import (
     FORMAT,
     HUMAN_CATCH,
@@ -274,7 +274,7 @@ def _render(every: Sequence[Clip], folder: Path, work: Path, plan: Plan, render:
     if render is not None:
         render(jobs, plan.design.seconds)
         return
-    from rltuner.audio import render as synthesise
+    from rltuner.generating.audio import render as synthesise
 
     with progress_bar("rendering", len(jobs)) as advance:
         synthesise(jobs, seconds=plan.design.seconds, advance=advance)

@@ -7,7 +7,7 @@ import torch
 
 from rltuner.eval.copying import TrainingTunes, relative_keys
 from rltuner.melody import Melodies, Meter
-from rltuner.tunes import Tune, training_tunes
+from rltuner.melody.tunes import Tune, training_tunes
 
 REST, HOLD = 0, 1
 

@@ -10,10 +10,10 @@ from generators import random_tunes
 from music21 import note, stream
 
 from rltuner.eval.likeness import _overlap, classifier_accuracy, cut, feature_overlaps, features
+from rltuner.eval.sources import read_source
 from rltuner.eval.texture import FEATURES
 from rltuner.eval.tonality import krumhansl_keys, notes_in_own_key
 from rltuner.melody import Melodies
-from rltuner.sources import read_source
 
 
 @pytest.fixture(scope="module")

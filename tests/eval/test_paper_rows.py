@@ -8,11 +8,13 @@ import torch
 from generators import HOLD, REST, random_tunes
 
 from rltuner.errors import InputError
-from rltuner.eval import PUBLISHED, ROW_TITLES, evaluate
-from rltuner.eval.paper import autocorrelations, mean_autocorrelation
+from rltuner.eval import evaluate
+from rltuner.eval.paper import ROW_TITLES, autocorrelations, mean_autocorrelation
+from rltuner.eval.published import PUBLISHED
 from rltuner.melody import Melodies
+from rltuner.melody.key import Key
 from rltuner.rules.high_low_unique import has_unique_highest, has_unique_lowest
-from rltuner.rules.key import Key, is_out_of_key
+from rltuner.rules.key import is_out_of_key
 from rltuner.rules.leap_up_back import DOUBLED, RESOLVED, leap_outcomes
 from rltuner.rules.motif import MIN_PITCHES, distinct_pitches
 from rltuner.rules.penalize_repeating import is_excessively_repeated

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from rltuner.compose import compose
-from rltuner.config import EvaluateConfig
 from rltuner.errors import InputError
 from rltuner.eval.command import run
+from rltuner.eval.config import EvaluateConfig
 from rltuner.eval.rows import all_rows
+from rltuner.eval.sources import pooled
 from rltuner.melody import NO_EVENT, Melodies, Meter
-from rltuner.note_rnn import NoteRNN
-from rltuner.objective import divergences, log_probabilities
-from rltuner.policy import Policy, load
-from rltuner.sources import pooled
+from rltuner.networks.compose import compose
+from rltuner.networks.divergence import divergences, log_probabilities
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy, load
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
-from rltuner.eval import page
 from rltuner.eval.counts import Estimate
+from rltuner.eval.report import page
 from rltuner.eval.rows import all_rows
 
 

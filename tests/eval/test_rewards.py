@@ -6,9 +6,10 @@ import pytest
 import torch
 from generators import random_tunes
 
-from rltuner.eval import held_out_rewards, mean_rewards
+from rltuner.eval.rewards import held_out_rewards, mean_rewards
 from rltuner.melody import Melodies
-from rltuner.rules import HELD_OUT, load_rulebook
+from rltuner.rules import load_rulebook
+from rltuner.rules.held_out import HELD_OUT
 
 
 def test_mean_rewards_are_sums_over_events_averaged_over_melodies() -> None:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter
-from rltuner.rules import HELD_OUT, book_names, load_rulebook, make_rule
+from rltuner.rules import load_rulebook
+from rltuner.rules.book import book_names
 from rltuner.rules.grid import sounding_pitch
-from rltuner.rules.rule import parameter_types
+from rltuner.rules.held_out import HELD_OUT
+from rltuner.rules.making import make_rule, parameter_types
 
 NAMES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 WALTZ, TWO_FOUR, JIG = Meter(12, 4), Meter(8, 4), Meter(12, 6)

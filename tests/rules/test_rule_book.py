@@ -9,8 +9,10 @@ from generators import random_tunes
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter
-from rltuner.rules import RuleBook, RuleError, book_names, load_rulebook, make_rule, rule_names
-from rltuner.rules.book import book_from_table
+from rltuner.rules import load_rulebook
+from rltuner.rules.book import RuleBook, book_from_table, book_names
+from rltuner.rules.contract import RuleError
+from rltuner.rules.making import make_rule, rule_names
 
 
 @pytest.fixture

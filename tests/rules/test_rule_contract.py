@@ -10,8 +10,9 @@ from hypothesis import given
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies
-from rltuner.rules import Rule, load_rulebook, make_rule, rule, rule_names
-from rltuner.rules.rule import find
+from rltuner.rules import load_rulebook, rule
+from rltuner.rules.contract import Rule
+from rltuner.rules.making import find, make_rule, rule_names
 
 SHIPPED = [name for name in rule_names() if find(name).is_shipped]  # type: ignore[union-attr]
 every_rule = pytest.mark.parametrize("name", SHIPPED)

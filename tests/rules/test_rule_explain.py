@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from rltuner.cli import main
+from rltuner.commands.main import main
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter, Vocabulary
+from rltuner.reading.songs import krumhansl_key, read_song
 from rltuner.rules import load_rulebook
 from rltuner.rules.explain import event_name, explain
-from rltuner.songs import krumhansl_key, read_song
 
 ABC = "X:1\nT:A little waltz\nM:3/4\nL:1/4\nK:G\nG A B | c2 d | B2 A | G3 |]\n"
 G4, A4, B4 = 67, 69, 71

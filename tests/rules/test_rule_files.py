@@ -13,9 +13,9 @@ from generators import random_tunes
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies
-from rltuner.rules import load_rulebook, make_rule, melody_rule, rule, rule_names
+from rltuner.rules import load_rulebook, melody_rule, rule
+from rltuner.rules.making import find, make_rule, rule_names
 from rltuner.rules.plugins import load_file, load_installed
-from rltuner.rules.rule import find
 from rltuner.testing import check_rule
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ from hypothesis import given
 from slow_reference import RULES, motif, repeated_motif
 
 from rltuner.melody import Melodies
-from rltuner.rules import load_rulebook, make_rule
+from rltuner.rules import load_rulebook
+from rltuner.rules.making import make_rule
 
 LEAVES = ["total", *RULES]
 CLOSE = 1e-4

@@ -4,7 +4,7 @@ import pytest
 from generators import HOLD, REST
 
 from rltuner.melody import Melodies
-from rltuner.rules import make_rule
+from rltuner.rules.making import make_rule
 
 C3, G3, A3, B3, C4, D4, E4, F4, G4, A4, B4, C5, G5, B5 = 2, 9, 11, 13, 14, 16, 18, 19, 21, 23, 25, 26, 33, 37
 A_FLAT3, F_SHARP4, B_FLAT4 = 10, 20, 24

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rltuner.cli import main
+from rltuner.commands.main import main
 
 
 def run(*arguments: object) -> int:

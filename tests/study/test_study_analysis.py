@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from small_study import make_study, small_plan
 
-from rltuner.study.analysis import Analysis, analyse
-from rltuner.study.command import run_analyze, run_export, run_simulate
+from rltuner.study.analysis.analyze import Analysis, analyse
+from rltuner.study.analysis.command import run_analyze, run_export, run_simulate
+from rltuner.study.analysis.listeners import CAUGHT, INCLUDED, INCOMPLETE, REPEATED, rule_in_words
+from rltuner.study.analysis.report import print_analysis, write_report
+from rltuner.study.analysis.simulate import Simulated, analysis_of, power, simulate
 from rltuner.study.folder import HUMAN_CATCH, SIMULATED, Study, read_study
-from rltuner.study.listeners import CAUGHT, INCLUDED, INCOMPLETE, REPEATED, rule_in_words
 from rltuner.study.plan import Design, Exclusions, Plan, Question
-from rltuner.study.report import print_analysis, write_report
 from rltuner.study.schedule import Trial, trials_of
-from rltuner.study.simulate import Simulated, analysis_of, power, simulate
 
 TRUTH = {"note_rnn": -0.5, "psi": 0.0, "human": 0.5}
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rltuner.study.bradley_terry import fit, strengths
-from rltuner.study.statistics import (
+from rltuner.study.analysis.bradley_terry import fit, strengths
+from rltuner.study.analysis.statistics import (
     holm,
     krippendorff_alpha,
     kruskal_wallis,

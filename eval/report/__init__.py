@@ -1,0 +1,1 @@
+"""The report of `rltuner evaluate --report`: a page, its Markdown twin, and their pictures."""

@@ -1,0 +1,174 @@
+"""Generating: a checkpoint's melodies as MIDI, audio, piano rolls and MusicXML, with a manifest of how they came about.
+
+Melodies are composed and judged in the policy's key. `--key` moves all notes of a batch by one interval when they are
+written: class c of the events is then the onset of a pitch that lies as much higher or lower, so nothing is out of range
+or folded, and every interval stays.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rltuner.console import say
+from rltuner.errors import InputError
+from rltuner.generating.config import LENGTH, GenerateConfig
+from rltuner.generating.files import clip_seconds, write
+from rltuner.generating.instruments import program_of
+from rltuner.generating.manifest import manifest
+from rltuner.melody import NO_EVENT, Melodies, Vocabulary
+from rltuner.melody.key import Key
+from rltuner.networks.compose import compose
+from rltuner.networks.devices import usable_device
+from rltuner.networks.particles import steer
+from rltuner.networks.policy import Policy, load, note_rnn_of
+from rltuner.networks.primers import PRIMERS, primer_contexts, read_primer
+from rltuner.reading.generated import LOWEST_SHIFT, MANIFEST
+from rltuner.rules import load_rulebook
+from rltuner.rules.book import RuleBook
+from rltuner.storing.output_folder import filled_folder
+
+UNTUNED_KEY = "C major"  # a Note RNN's tunes are transposed to have no sharps or flats
+BEST_OF_AT_A_TIME = 4096  # candidates that are composed and scored at once
+
+
+def generate(config: GenerateConfig) -> list[Path]:
+    """Writes melody-0001.mid and so on, what else is asked for, and manifest.json; returns the MIDI files.
+
+    Raises InputError for a source, primer, key, instrument or rule book that cannot be used, a folder that holds files
+    already or cannot be written, and where audio's packages are missing. Nothing is left behind then.
+    """
+    torch.set_num_threads(config.threads)
+    program = program_of(config.instrument)
+    if config.audio:
+        from rltuner.generating.audio import check_installed, check_seconds
+
+        check_installed()
+    with filled_folder(config.out) as folder:
+        policy = load(config.source).to(usable_device(config.device))
+        key = key_of(policy)
+        sounding = key if config.key is None else Key.parse(config.key)
+        shift = shift_to(sounding, key, config.source)
+        book = load_rulebook(config.rules) if config.rules is not None else None
+        generator = torch.Generator().manual_seed(config.seed)
+        contexts = _contexts(policy, config, shift, sounding, generator)
+        length = length_of(config, policy)
+        _warn_of_length(length, policy, config.source)
+        if config.audio:  # before hours of composing
+            bar = policy.meter.steps_per_bar
+            kept = -(-contexts.shape[1] // bar) * bar if config.keep_primer else 0
+            check_seconds(clip_seconds(kept + length, config.qpm))
+        melodies = composed(policy, config, contexts, length, book, generator)
+        moved = as_written(melodies, shift, config.keep_primer)
+        primer = moved.events.shape[1] - melodies.events.shape[1]
+        names = write(moved, primer, folder, config, program, sounding)
+        content = manifest(config, melodies, key, sounding, shift, program, book, names)
+        (folder / MANIFEST).write_bytes(content)
+    kinds = [kind for kind in ("audio", "png", "musicxml") if kind in names[0]]
+    also = f" ({', '.join(kinds)} of each)" if kinds else ""
+    digest = json.loads(content)["model_sha256"][:16]
+    say(f"{config.out}: {len(names)} MIDI files{also} and manifest.json, by the model with SHA-256 {digest}")
+    return [config.out / name["file"] for name in names]
+
+
+def length_of(config: GenerateConfig, policy: Policy) -> int:
+    """Events of each melody, as --length or --bars says."""
+    if config.bars is not None:
+        return config.bars * policy.meter.steps_per_bar
+    return LENGTH if config.length is None else config.length
+
+
+def composed(
+    policy: Policy,
+    config: GenerateConfig,
+    contexts: Tensor,
+    length: int,
+    book: RuleBook | None,
+    generator: torch.Generator,
+) -> Melodies:
+    """The melodies in the policy's key, [count, length], with their contexts [count, P]."""
+    temperature = 0.0 if config.greedy else config.temperature
+    if config.smc:
+        steering = book if book is not None else load_rulebook("magenta")
+        note_rnn = note_rnn_of(policy)
+        systems = steer(policy, note_rnn, steering, config.c, contexts, length, config.smc, generator)
+        return systems.draw(generator)
+    parts = []
+    for primers in contexts.split(max(1, BEST_OF_AT_A_TIME // config.best_of)):
+        candidates = compose(
+            policy,
+            len(primers) * config.best_of,
+            length,
+            primer=primers.repeat_interleave(config.best_of, dim=0),
+            temperature=temperature,
+            top_p=config.top_p,
+            generator=generator,
+        )
+        parts.append(
+            candidates if book is None or config.best_of == 1 else best_of(candidates, book, config.best_of)
+        )
+    return Melodies.concatenate(parts)
+
+
+def _warn_of_length(length: int, policy: Policy, source: str) -> None:
+    """A line where melodies get longer than those that the policy was tuned on: no rule was ever paid beyond."""
+    record = policy.card.get("finetune")
+    tuned = record.get("length") if isinstance(record, dict) else None
+    if type(tuned) is int and 0 < tuned < length:
+        say(
+            f"{source}: tuned on melodies of {tuned} events; of {length} events the later ones obey its rules less. "
+            f"For longer melodies: rltuner finetune --length {length}"
+        )
+
+
+def _contexts(
+    policy: Policy, config: GenerateConfig, shift: int, sounding: Key, generator: torch.Generator
+) -> Tensor:
+    """What is heard before each melody. A file's melody is in the key of the output: it is moved to the policy's."""
+    if config.primer in PRIMERS or not Path(config.primer).exists():
+        return primer_contexts(policy, config.primer, config.count, generator)
+    return read_primer(config.primer, policy, shift, str(sounding)).expand(config.count, -1)
+
+
+def best_of(candidates: Melodies, book: RuleBook, k: int) -> Melodies:
+    """Of every k candidates in a row the one with the largest total reward, the first of equals: [B / k, T]."""
+    totals = book.score(candidates)["total"].sum(dim=1).view(-1, k)
+    return candidates[totals.argmax(dim=1) + k * torch.arange(len(totals))]
+
+
+def key_of(policy: Policy) -> Key:
+    """The key that a policy was tuned for, that of its rule book; C major for what was not tuned."""
+    record = policy.card.get("rules")
+    name = record.get("key") if isinstance(record, dict) else None
+    return Key.parse(name if isinstance(name, str) else UNTUNED_KEY)
+
+
+def shift_to(wanted: Key, own: Key, source: str) -> int:
+    """Semitones, -5 to 6, that bring the own key's tonic to the wanted one's. InputError for another mode."""
+    if {*wanted.degrees} != {*own.degrees}:
+        raise InputError(
+            f"key {wanted}: {source} composes in {own}, and --key moves the tonic, not the mode; tune a policy for it, "
+            f"with a rule book whose key is {str(wanted)!r}"
+        )
+    return (wanted.tonic - own.tonic - LOWEST_SHIFT) % 12 + LOWEST_SHIFT
+
+
+def as_written(melodies: Melodies, shift: int, keep_primer: bool) -> Melodies:
+    """The melodies as their files hold them: moved, with the primer before them where it is kept.
+
+    What is kept ends on a bar line, where the melody begins; silence before it fills up its first bar.
+    """
+    events = melodies.events
+    if keep_primer:
+        primer = melodies.context
+        bar = melodies.meter.steps_per_bar
+        silence = torch.full((len(melodies), -primer.shape[1] % bar), NO_EVENT)
+        events = torch.cat([silence, primer, events], dim=1)
+    return Melodies(events, None, None, _moved(melodies.vocabulary, shift), melodies.meter)
+
+
+def _moved(vocabulary: Vocabulary, shift: int) -> Vocabulary:
+    return Vocabulary(vocabulary.min_pitch + shift, vocabulary.max_pitch + shift)

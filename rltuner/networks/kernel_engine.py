@@ -1,0 +1,124 @@
+"""Batches of melodies by the compiled kernels, on the CPU in float32: what `TorchEngine` answers, up to rounding.
+
+The weights of each network that learns become parts of one tensor (`weights.flattened`), which the optimiser steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from rltuner.melody import Melodies
+from rltuner.networks.compose import BATCH
+from rltuner.networks.inputs import inputs_of
+from rltuner.networks.kernels.actor import Weights, actor
+from rltuner.networks.kernels.gradients import Gradients
+from rltuner.networks.kernels.output_layer import advantages, log_probabilities
+from rltuner.networks.note_rnn import NoteRNN, weights_of
+from rltuner.networks.policy import Policy
+from rltuner.networks.torch_engine import Loss, TorchEngine
+from rltuner.networks.value import ValueNetwork
+from rltuner.networks.weights import flattened
+
+
+def acting(
+    policy: Policy,
+    contexts: Tensor,
+    length: int,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+    epsilon: float = 0.0,
+) -> tuple[Callable[[slice], None], Tensor]:
+    """What composes a share of the policy's melodies, and where it writes their events; see `kernels.actor`."""
+    networks = [policy.network] if policy.prior is None else [policy.network, policy.prior]
+    policy.network.refuse_unknown_classes(contexts, -1)
+    return actor(
+        [Weights([weights_of(layer) for layer in network.layers], network.output) for network in networks],
+        contexts,
+        length,
+        generator,
+        own_temperature=policy.temperature if policy.backup.has_temperature else 1.0,
+        temperature=temperature,
+        epsilon=epsilon,
+    )
+
+
+class Step:
+    """A gradient step's share: its part of the loss, and the gradients by A's network and by V, flat."""
+
+    def __init__(self, network: NoteRNN, value: ValueNetwork, loss: Loss, is_soft: bool) -> None:
+        self._network = network
+        self.gradients = Gradients(
+            list(network.parameters()),
+            list(value.parameters()),
+            network.hidden_sizes,
+            value.network.hidden_sizes,
+            limit=loss.limit,
+            scale=loss.scale,
+            is_soft=is_soft,
+        )
+
+    def __call__(
+        self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None, share: float
+    ) -> tuple[float, list[Tensor]]:
+        """Arguments as `kernels.gradients` has them. IndexError for a class that there is not."""
+        heard, _ = inputs_of(melodies)
+        self._network.refuse_unknown_classes(heard, -1)
+        self._network.refuse_unknown_classes(melodies.events, 0)
+        return self.gradients(heard, melodies.events, goals, log_prior, share)
+
+
+class KernelEngine(TorchEngine):
+    """See `engine`. The networks' weights may change in place, but not be replaced."""
+
+    def __init__(
+        self, policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Loss, threads: int
+    ) -> None:
+        super().__init__(policy, value, note_rnn, loss, threads)
+        self._of_policy, self._of_value = flattened(policy.network), flattened(value)
+        self.step = Step(policy.network, value, loss, policy.backup.is_soft)
+        self._acting = [net for net in (policy.network, policy.prior, note_rnn) if net is not None]
+        for network in self._acting:
+            network.compiled = True
+
+    def weights(self, module: nn.Module) -> list[Tensor]:
+        if module is self.policy.network:
+            return self._of_policy
+        return self._of_value if module is self.value else flattened(module)
+
+    def release(self) -> None:
+        for network in self._acting:
+            network.compiled = False
+
+    def compose(
+        self, contexts: Tensor, length: int, generator: torch.Generator, temperature: float, epsilon: float
+    ) -> Melodies:
+        policy, events = self.policy, []
+        for first in range(0, max(1, len(contexts)), BATCH):
+            heard = contexts[first : first + BATCH]
+            act, composed = acting(policy, heard, length, generator, temperature, epsilon)
+            self._by_share(act, len(heard))
+            events.append(composed)
+        return Melodies(torch.cat(events), None, contexts, policy.vocabulary, policy.meter)
+
+    def gradients(
+        self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None
+    ) -> tuple[float, list[Tensor]]:
+        if next(self.policy.network.parameters()).data_ptr() != self._of_policy[0].data_ptr():
+            raise RuntimeError("the policy has other weights than those that are learned: they were replaced")
+        return super().gradients(melodies, goals, log_prior)
+
+    @torch.no_grad()
+    def _log_prior(self, melodies: Melodies) -> Tensor:
+        return log_probabilities(self.note_rnn.hidden_states(*inputs_of(melodies)), self.note_rnn.output)
+
+    def _advantage(self, network: NoteRNN, melodies: Melodies, log_prior: Tensor | None) -> Tensor:
+        hidden = network.hidden_states(*inputs_of(melodies))
+        return advantages(hidden, network.output, melodies.events, log_prior, self.backup.is_soft)
+
+    def _gradients(
+        self, in_all: int, melodies: Melodies, goals: Tensor, log_prior: Tensor | None
+    ) -> tuple[float, list[Tensor]]:
+        return self.step(melodies, goals, log_prior, len(melodies) / in_all)

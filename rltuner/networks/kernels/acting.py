@@ -1,0 +1,123 @@
+"""Composing whole melodies on the CPU in one call: LSTM layers, output layer and choice of each event, as `compose`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rltuner.networks.kernels.lstm import step_forward
+from rltuner.networks.kernels.output import highest_of
+from rltuner.networks.kernels.tiles import (
+    BLOCK,
+    PLACES_2,
+    REAL_1,
+    REAL_3,
+    WIDTH,
+    Array,
+    compiled,
+    exp,
+    multiply,
+)
+
+REAL_4, REAL_5 = "float32[:, :, :, ::1]", "float32[:, :, :, :, ::1]"
+
+
+@compiled(
+    "int64",
+    "int64",
+    PLACES_2,
+    REAL_3,
+    REAL_5,
+    REAL_3,
+    REAL_5,
+    REAL_4,
+    REAL_1,
+    "float32",
+    REAL_3,
+    PLACES_2,
+    PLACES_2,
+)
+def act(
+    start: int,
+    stop: int,
+    context: Array,
+    tables: Array,
+    inputs: Array,
+    biases: Array,
+    recurrent: Array,
+    output: Array,
+    bias: Array,
+    scale: float,
+    race: Array,
+    uniform: Array,
+    found: Array,
+) -> None:
+    """Melodies from `start` to `stop` of all B: `found` [T, B].
+
+    A few melodies at a time, whose states stay in the cache, go through all their events. Networks have the same shape,
+    layers are filled up with zeros to the H units of the largest; their logits are added. Weights are packed.
+
+    Args:
+      context: what is heard first, [P, B], -1 for the zero vector; P is at least 1.
+      tables: first layers' inputs of every class, [networks, V + 1, 4H], row 0 for class -1.
+      inputs, biases: of the other layers, [networks, layers - 1, .., H, WIDTH] and [networks, layers - 1, 4H].
+      recurrent: [networks, layers, .., H, WIDTH].
+      output, bias: [networks, .., H, WIDTH] and, of all networks together, [V].
+      scale: of the logits.
+      race: exponential numbers [T, B, V]: the class wins whose probability by its number is largest. [T, B, 0]: the
+        likeliest class is taken.
+      uniform: [T, B]: an event that is played instead, or -1.
+    """
+    networks, layers, units = recurrent.shape[0], recurrent.shape[1], recurrent.shape[3]
+    listened, classes = context.shape[0], len(bias)
+    h = np.zeros((networks, layers, BLOCK, units), np.float32)
+    c = np.zeros((2, networks, layers, BLOCK, units), np.float32)
+    gates = np.empty((BLOCK, recurrent.shape[2] * WIDTH), np.float32)
+    heard = np.empty((BLOCK, recurrent.shape[2] * WIDTH), np.float32)
+    of_one = np.empty((BLOCK, output.shape[1] * WIDTH), np.float32)
+    logits = np.empty((BLOCK, classes), np.float32)
+    rows, each = np.empty(BLOCK, np.int64), np.arange(BLOCK)
+    for first in range(start, stop, BLOCK):
+        count = min(BLOCK, stop - first)
+        h[:], c[:] = 0.0, 0.0
+        for step in range(listened - 1 + found.shape[0]):
+            t = step - listened + 1  # of the event that is chosen
+            events = context[step] if t <= 0 else found[t - 1]
+            for b in range(count):
+                rows[b] = events[first + b] + 1
+            for n in range(networks):
+                for layer in range(layers):
+                    multiply(h[n, layer, :count], recurrent[n, layer], gates)
+                    before, after = c[step % 2, n, layer, :count], c[(step + 1) % 2, n, layer, :count]
+                    if layer == 0:
+                        step_forward(tables[n], rows, gates, before, after, h[n, layer, :count])
+                        continue
+                    multiply(h[n, layer - 1, :count], inputs[n, layer - 1], heard)
+                    for b in range(count):
+                        x, offsets = heard[b], biases[n, layer - 1]
+                        for j in range(4 * units):
+                            x[j] += offsets[j]
+                    step_forward(heard, each, gates, before, after, h[n, layer, :count])
+            if t < 0:
+                continue
+            for b in range(count):
+                x = logits[b]
+                for j in range(classes):
+                    x[j] = bias[j]
+            for n in range(networks):
+                multiply(h[n, layers - 1, :count], output[n], of_one)
+                for b in range(count):
+                    x, more = logits[b], of_one[b]
+                    for j in range(classes):
+                        x[j] += more[j]
+            for b in range(count):
+                x, times = logits[b], race[t, first + b]
+                if len(times):
+                    highest = highest_of(x)
+                    for j in range(classes):
+                        x[j] = exp(scale * (x[j] - highest)) / times[j]
+                best = 0
+                for j in range(1, classes):
+                    if x[j] > x[best]:
+                        best = j
+                instead = uniform[t, first + b]
+                found[t, first + b] = best if instead < 0 else instead

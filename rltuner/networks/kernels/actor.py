@@ -1,0 +1,108 @@
+"""Composing while tuning: what `compose` does, by one kernel and in the learner's threads, up to rounding the same.
+
+All random numbers are drawn beforehand, in the order in which `compose` draws them, so that shares of the melodies can be
+composed side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rltuner.networks.kernels import acting
+from rltuner.networks.kernels.recurrence import uninitialised
+from rltuner.networks.kernels.tiles import WIDTH, Array, pack
+
+
+def _packed(weight: Tensor) -> Array:
+    """W transposed, of W [N, K], as the kernels want it (`tiles.pack`)."""
+    columns, inner = weight.shape
+    tiles = np.empty((-(-columns // WIDTH), inner, WIDTH), np.float32)
+    pack(weight.t().contiguous().numpy(), tiles)
+    return tiles
+
+
+def _filled_up(by_gate: Tensor, units: int, inputs: int | None = None) -> Tensor:
+    """Weights [4H', K'] or biases [4H'] of a layer as those of a larger one, [4 units, inputs] or [4 units]."""
+    gates = by_gate.unflatten(0, (4, -1))
+    missing = (0, units - gates.shape[1])
+    wider = (0, inputs - gates.shape[2], *missing) if inputs is not None else missing
+    return nn.functional.pad(gates, wider).flatten(0, 1)
+
+
+class Weights(NamedTuple):
+    """Of one network."""
+
+    layers: Sequence[Sequence[Tensor]]
+    """Of each LSTM layer, as `recurrence.hidden_states` takes them."""
+    output: nn.Linear
+
+
+@torch.no_grad()
+def actor(
+    networks: Sequence[Weights],
+    context: Tensor,
+    length: int,
+    generator: torch.Generator,
+    *,
+    own_temperature: float = 1.0,
+    temperature: float = 1.0,
+    epsilon: float = 0.0,
+) -> tuple[Callable[[slice], None], Tensor]:
+    """What composes a share of the melodies with these contexts [B, P], and where it writes their events, int64 [B, T].
+
+    Args:
+      networks: whose logits are summed: softmax(log p + G) is that of the sum of both networks'. Of as many layers each,
+        in float32, on the CPU.
+      context: classes, -1 for the zero input. Whether there are such classes is for the caller to check.
+      generator: all random numbers are drawn at once, as `compose.compose` draws them.
+      own_temperature: of the policy, by which its logits are divided.
+      temperature, epsilon: as `compose.compose` has them.
+    """
+    batch, classes = len(context), len(networks[0].output.bias)
+    if not context.shape[1]:
+        context = torch.full((batch, 1), -1)
+    race = uninitialised(length, batch, classes if temperature else 0)
+    uniform = torch.full((length, batch), -1)
+    for t in range(length):
+        race[t].exponential_(generator=generator)
+        if epsilon:
+            event = torch.randint(classes, (batch,), generator=generator)
+            uniform[t] = torch.where(torch.rand(batch, generator=generator) < epsilon, event, -1)
+    sizes = [weight_hh.shape[1] for _, weight_hh, _, _ in networks[0].layers]
+    layers, units = len(sizes), max(sizes)
+    tables, inputs, biases, recurrent, output = [], [], [], [], []
+    for network in networks:
+        for number, layer in enumerate(network.layers):
+            weight_ih, weight_hh, bias_ih, bias_hh = (weight.detach() for weight in layer)
+            recurrent.append(_packed(_filled_up(weight_hh, units, units)))
+            bias = _filled_up(bias_ih + bias_hh, units)
+            if number:
+                inputs.append(_packed(_filled_up(weight_ih, units, units)))
+                biases.append(bias.numpy())
+            else:  # row 0 is the input of class -1
+                of_class = _filled_up(weight_ih, units, classes).t()
+                tables.append((nn.functional.pad(of_class, (0, 0, 1, 0)) + bias).numpy())
+        weight = network.output.weight.detach()
+        output.append(_packed(nn.functional.pad(weight, (0, units - weight.shape[1]))))
+    bias = torch.stack([network.output.bias.detach() for network in networks]).sum(dim=0)
+    n, tiles = len(networks), -(-4 * units // WIDTH)
+    found = torch.empty((length, batch), dtype=torch.int64)
+    arguments = (
+        context.t().contiguous().numpy(),
+        np.stack(tables),
+        np.array(inputs, np.float32).reshape(n, layers - 1, tiles, units, WIDTH),
+        np.array(biases, np.float32).reshape(n, layers - 1, 4 * units),
+        np.stack(recurrent).reshape(n, layers, tiles, units, WIDTH),
+        np.stack(output),
+        bias.numpy(),
+        1 / (own_temperature * (temperature or 1.0)),
+        race.numpy(),
+        uniform.numpy(),
+        found.numpy(),
+    )
+    return lambda share: acting.act(share.start, share.stop, *arguments), found.t()

@@ -1,0 +1,109 @@
+"""A gradient step's loss and gradients: of two networks whose weights are one tensor each, by `kernels.learning`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rltuner.networks.kernels.learning import gradients_of
+from rltuner.networks.kernels.recurrence import uninitialised
+from rltuner.networks.kernels.tiles import Array, padded
+from rltuner.networks.weights import parts_of
+
+
+class Gradients:
+    """The loss of melodies and its gradients by the weights of A's network and of V, in float32, on the CPU.
+
+    Args:
+      of_network, of_value: the parameters of both, in torch's order, of which the kernel's weights are views; they may
+        change in place, but not be replaced. V's first one holds its offsets, one a step.
+      sizes, sizes_of_value: units of their LSTM layers.
+      limit: errors S - goal beyond it count linearly; 0 for none.
+      scale: the gradients are divided by the square of it.
+      is_soft: as in `output_layer.advantages`.
+    """
+
+    def __init__(
+        self,
+        of_network: Sequence[nn.Parameter],
+        of_value: Sequence[nn.Parameter],
+        sizes: tuple[int, ...],
+        sizes_of_value: tuple[int, ...],
+        *,
+        limit: float,
+        scale: float,
+        is_soft: bool,
+    ) -> None:
+        self._of_policy, self._of_value = list(of_network), list(of_value)
+        self._sizes, self._sizes_of_value = sizes, sizes_of_value
+        self._limit, self._scale, self._is_soft = limit, scale, is_soft
+        self._classes = len(self._of_policy[-1])  # the output layer's biases
+        self.kernel = gradients_of(len(sizes), len(sizes_of_value))
+
+    @torch.no_grad()
+    def __call__(
+        self, heard: Tensor, events: Tensor, goals: Tensor, log_prior: Tensor | None, share: float
+    ) -> tuple[float, list[Tensor]]:
+        """`share` times the loss of melodies, and its gradients by A's network and by V, flat.
+
+        Args:
+          heard: the inputs of both networks, int64 [B, P + T - 1].
+          events: that were played, int64 [B, T]. Whether there are such classes is for the caller to check.
+          goals: of their scores, float32 [B, T].
+          log_prior: log p of every class, float32 [B, T, V], where the algorithm refers to it, else None.
+          share: of the whole step's melodies that these are.
+
+        ValueError for more events than V has offsets for, or where goals are not [B, T] or log p not [B, T, V].
+        """
+        batch, length = events.shape
+        if length > len(self._of_value[0]):
+            raise ValueError(f"melodies of {length} events; V has offsets for {len(self._of_value[0])}")
+        if goals.shape != (batch, length):
+            raise ValueError(f"goals of shape {tuple(goals.shape)} for events of {(batch, length)}")
+        if log_prior is None:
+            log_prior = uninitialised(0, length, self._classes)
+        elif log_prior.shape != (batch, length, self._classes):
+            raise ValueError(f"log p of shape {tuple(log_prior.shape)} for events of {(batch, length)}")
+        found = [
+            uninitialised(sum(parameter.numel() for parameter in of))
+            for of in (self._of_policy, self._of_value)
+        ]
+        by_policy, by_value = (
+            parts_of(flat, of) for flat, of in zip(found, (self._of_policy, self._of_value), strict=True)
+        )
+        loss = np.zeros(1)
+        steps = heard.shape[1]
+        self.kernel(
+            _arrays(self._of_policy),
+            _arrays(self._of_value[1:]),
+            *_arrays(self._of_value[:1]),
+            _memory(steps, batch, self._sizes),
+            _memory(steps, batch, self._sizes_of_value),
+            heard.contiguous().numpy(),
+            events.contiguous().numpy(),
+            goals.contiguous().numpy(),
+            log_prior.contiguous().numpy(),
+            self._is_soft,
+            self._limit,
+            self._scale,
+            share,
+            _arrays(by_policy),
+            _arrays(by_value[1:]),
+            *_arrays(by_value[:1]),
+            loss,
+        )
+        return float(loss[0]), found
+
+
+def _arrays(parameters: list[nn.Parameter] | list[Tensor]) -> tuple[Array, ...]:
+    """As the kernel wants them: all with two dimensions."""
+    return tuple(np.atleast_2d(parameter.detach().numpy()) for parameter in parameters)
+
+
+def _memory(steps: int, batch: int, sizes: tuple[int, ...]) -> tuple[Array, ...]:
+    """Gates, cells and hidden states of each layer, not initialised."""
+    widths = [width for units in sizes for width in (padded(4 * units), units, units)]
+    return tuple(uninitialised(steps, batch, width).numpy() for width in widths)

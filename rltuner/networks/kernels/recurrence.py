@@ -1,0 +1,69 @@
+"""LSTM layers by `kernels.lstm`, for torch's tensors on the CPU, without gradients: torch.nn.LSTM's up to rounding.
+
+A layer's whole unrolling is one call, which holds no GIL, so that threads do not wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rltuner.networks.kernels.lstm import step_forward, unroll
+from rltuner.networks.kernels.tiles import padded
+
+
+def uninitialised(*shape: int) -> Tensor:
+    """A float32 tensor to be filled."""
+    return torch.empty(shape, dtype=torch.float32)
+
+
+@torch.no_grad()
+def hidden_states(layers: Sequence[Sequence[Tensor]], events: Tensor) -> Tensor:
+    """The last layer's hidden states at every step from the zero state, float32 [T, B, H]; no gradients flow.
+
+    Args:
+      layers: of each its W_ih [4H, V], W_hh [4H, H] and their biases [4H], gates in torch's order i, f, g, o; float32, on
+        the CPU.
+      events: int64 [B, T], classes, -1 for the zero vector. Whether there are such classes is for the caller to check.
+    """
+    rows, hidden = events.t().long().contiguous() + 1, None
+    for layer in layers:
+        weight_ih, weight_hh, bias_ih, bias_hh = (weight.detach() for weight in layer)
+        if hidden is None:  # row 0 is the input of class -1
+            table = (nn.functional.pad(weight_ih.t(), (0, 0, 1, 0)) + (bias_ih + bias_hh)).contiguous()
+        else:
+            table = nn.functional.linear(hidden.flatten(0, 1), weight_ih, bias_ih + bias_hh)
+            rows = torch.arange(rows.numel()).view(rows.shape)
+        (steps, batch), units = rows.shape, weight_hh.shape[1]
+        gates, cells = uninitialised(1, batch, padded(4 * units)), uninitialised(2, batch, units)
+        hidden = uninitialised(steps, batch, units)
+        by_unit = weight_hh.t().contiguous()
+        unroll(*(x.numpy() for x in (table, rows, by_unit, gates, cells, hidden)))
+    assert hidden is not None
+    return hidden
+
+
+@torch.no_grad()
+def cell(
+    table: Tensor, rows: Tensor, weight: Tensor, before: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    """One step of a layer, as `hidden_states` goes through many: h and c, float32 [B, H].
+
+    Args:
+      table: the layer's inputs W_x x + b, of which each melody takes a row, float32 [.., 4H]; gates in torch's order.
+      rows: which, int64 [B]. Whether the table has them is for the caller to check.
+      weight: W, of the hidden state, float32 [4H, H].
+      before: h and c before it, float32 [B, H]; None is the zero state. ValueError for another shape.
+    """
+    batch, units = len(rows), weight.shape[1]
+    h, c = uninitialised(batch, units), uninitialised(batch, units)
+    if before is None:
+        gates, c_before = weight.new_zeros(batch, 4 * units), torch.zeros_like(c)
+    elif before[0].shape != h.shape or before[1].shape != c.shape:
+        raise ValueError(f"a state of shape {tuple(before[1].shape)} before a step of shape {tuple(c.shape)}")
+    else:
+        gates, c_before = before[0] @ weight.t(), before[1].contiguous()
+    step_forward(*(x.numpy() for x in (table, rows, gates, c_before, c, h)))
+    return h, c

@@ -1,0 +1,177 @@
+"""Batches of melodies by torch, on any device: composing, log-probabilities, a step's gradients.
+
+On the CPU each thread takes a share of the melodies: an LSTM that has a core to itself gets more out of it than one that
+divides every step between two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from rltuner.melody import Melodies
+from rltuner.networks.algorithms import advantage
+from rltuner.networks.compose import compose
+from rltuner.networks.inputs import inputs_of
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy
+from rltuner.networks.value import ValueNetwork
+
+Found = TypeVar("Found")
+LEAST_SHARE = 64  # melodies; with fewer, two threads are no faster than one
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The mean over melodies and events of the squares of S - goal, beyond a limit linear."""
+
+    limit: float
+    """Errors beyond it count 2 `limit` |S - goal| - `limit`^2 (twice Huber's loss); 0 for none."""
+    scale: float
+    """Its gradients are divided by the square of it."""
+
+
+class TorchEngine:
+    """See `engine`. Scores are S(s, a) = V(s) + A(s, a) (see `algorithms`): A of a policy's network, V of a value
+    network."""
+
+    def __init__(
+        self, policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Loss, threads: int
+    ) -> None:
+        self.policy, self.value, self.note_rnn, self.loss = policy, value, note_rnn, loss
+        self.backup = policy.backup
+        on_cpu = policy.network.output.weight.device.type == "cpu"
+        self._threads = threads if on_cpu else 1
+        # What set_num_threads says in a thread holds there, and in threads that begin later; the main one keeps its own.
+        self._pool = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))
+
+    def weights(self, module: nn.Module) -> list[Tensor]:
+        """The weights of a module, as the tensors that an optimiser steps; `gradients` gives as many, in this order."""
+        return list(module.parameters())
+
+    def release(self) -> None:
+        """Leaves the networks as they were found, but for their weights."""
+
+    def compose(
+        self, contexts: Tensor, length: int, generator: torch.Generator, temperature: float, epsilon: float
+    ) -> Melodies:
+        """Melodies [B, T] by the policy after contexts int64 [B, P], as `compose.compose` has them; on the CPU."""
+        return compose(
+            self.policy,
+            len(contexts),
+            length,
+            primer=contexts,
+            temperature=temperature,
+            generator=generator,
+            epsilon=epsilon,
+        )
+
+    def log_prior(self, melodies: Melodies) -> Tensor:
+        """log p(a|s_t) of every class, float32 [B, T, V], from the Note RNN."""
+        return self.log_prior_soon(melodies)()
+
+    def log_prior_soon(self, melodies: Melodies) -> Callable[[], Tensor]:
+        """`log_prior` for who has something else to do meanwhile: what gives it, once, when it is there.
+
+        Threads begin at once; where one share is all there is, it waits until it is asked for.
+        """
+        shares = self._shares(len(melodies))
+        if len(shares) == 1:
+            return lambda: self._log_prior(melodies)
+        found = self._pool.map(lambda share: self._log_prior(melodies[share]), shares)
+        return lambda: torch.cat(list(found))
+
+    def scores(
+        self, network: NoteRNN, value: ValueNetwork, melodies: Melodies, log_prior: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """V(s_t) and A(s_t, a_t) of every event, float32 [B, T] both, without gradients.
+
+        Args:
+          network, value: that give A and V.
+          melodies: on the networks' device.
+          log_prior: log p of every class where the algorithm refers to it (G), float32 [B, T, V], else None.
+        """
+        found = self._by_share(
+            lambda share: self._scores(network, value, melodies[share], part(log_prior, share)), len(melodies)
+        )
+        values, advantages = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return values, advantages
+
+    def gradients(
+        self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None
+    ) -> tuple[float, list[Tensor]]:
+        """The loss of the policy network's and V's scores, nats squared, and its gradients by their `weights`.
+
+        Args:
+          melodies: on the networks' device.
+          goals: what the score of each event should be, float32 [B, T].
+          log_prior: as `scores` has it.
+        """
+        found = self._by_share(
+            lambda share: self._gradients(
+                len(melodies), melodies[share], goals[share], part(log_prior, share)
+            ),
+            len(melodies),
+        )
+        # Copies: torch may give a layer's two biases the same tensor, and Adam takes all as they lie in memory.
+        gradients = [gradient.clone(memory_format=torch.contiguous_format) for gradient in found[0][1]]
+        for _, more in found[1:]:
+            torch._foreach_add_(gradients, more)
+        return sum(loss for loss, _ in found), gradients
+
+    # Shares of a batch
+
+    def _shares(self, count: int) -> list[slice]:
+        """Of `count` melodies, one for each thread."""
+        size = max(1, -(-count // max(1, min(self._threads, count // LEAST_SHARE))))
+        return [slice(first, min(first + size, count)) for first in range(0, max(1, count), size)]
+
+    def _by_share(self, work: Callable[[slice], Found], count: int) -> list[Found]:
+        """What `work` finds of each share of `count` melodies, in their order. The first is this thread's own."""
+        own, *others = self._shares(count)
+        waited_for = [self._pool.submit(work, share) for share in others]
+        try:
+            found = work(own)
+        finally:  # no thread goes on after an error, or a change of what it reads
+            wait(waited_for)
+        return [found, *(future.result() for future in waited_for)]
+
+    @torch.no_grad()
+    def _log_prior(self, melodies: Melodies) -> Tensor:
+        inputs, skipped = inputs_of(melodies)
+        return self.note_rnn.unrolled(inputs, skipped).log_softmax(dim=-1)
+
+    @torch.no_grad()
+    def _scores(
+        self, network: NoteRNN, value: ValueNetwork, melodies: Melodies, log_prior: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        return value(*inputs_of(melodies)), self._advantage(network, melodies, log_prior)
+
+    def _advantage(self, network: NoteRNN, melodies: Melodies, log_prior: Tensor | None) -> Tensor:
+        """A(s_t, a_t) of every event, float32 [B, T]."""
+        logits = network.unrolled(*inputs_of(melodies))
+        return advantage(self.backup, logits, logits if log_prior is None else log_prior, melodies.events)
+
+    def _gradients(
+        self, in_all: int, melodies: Melodies, goals: Tensor, log_prior: Tensor | None
+    ) -> tuple[float, list[Tensor]]:
+        """Of some of the `in_all` melodies of a step: their part of the loss, and its gradients."""
+        share = len(melodies) / in_all
+        score = self.value(*inputs_of(melodies)) + self._advantage(self.policy.network, melodies, log_prior)
+        if self.loss.limit:
+            found = share * 2 * nn.functional.huber_loss(score, goals, delta=self.loss.limit)
+        else:
+            found = share * (goals - score).square().mean()
+        parameters = [*self.policy.network.parameters(), *self.value.parameters()]
+        gradients = torch.autograd.grad(found / self.loss.scale**2, parameters)
+        return float(found.detach()), list(gradients)
+
+
+def part(of_melodies: Tensor | None, share: slice) -> Tensor | None:
+    """A share of what is known of each melody, where it is."""
+    return None if of_melodies is None else of_melodies[share]

@@ -1,0 +1,152 @@
+"""Fine-tuning: the one loop of Q, Psi and G learning. A round of it is in `round`:
+
+compose a batch of melodies -> score them with the rule book -> keep them -> learn from them and from kept ones
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from rltuner.console import progress_bar, say
+from rltuner.errors import InputError
+from rltuner.interrupts import delayed_interrupt, importing
+from rltuner.melody import Vocabulary
+from rltuner.melody.key import Key
+from rltuner.networks.devices import usable_device
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.rules.book import RuleBook, load_rulebook
+from rltuner.rules.check import refuse_broken_rules
+from rltuner.rules.contract import RuleError
+from rltuner.storing.unfinished import saying_how_to_go_on
+from rltuner.tuning.collapse import AMONG, has_collapsed
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.learner import Learner
+from rltuner.tuning.replay import Replay
+from rltuner.tuning.round import rounds_of, tune_round
+from rltuner.tuning.run_folder import RunFolder
+from rltuner.tuning.stored_config import resumed_config
+
+RECORD_EVERY = 10  # rounds
+PROGRESS = "{events_per_second:,.0f} events/s  rules {rule_reward:.0f}  log p {log_prior:.0f}  KL {kl:.1f}"
+
+
+def finetune(config: FinetuneConfig) -> Path:
+    """Tunes a Note RNN and writes a run folder; returns its path.
+
+    With `resume` the run goes on with the configuration stored in its folder, and ends as it would have without the
+    stop; only the fields in `stored_config.RESUMABLE` may differ from it.
+
+    Raises InputError, before anything is written, for a checkpoint, rule book or device that cannot be used, an output
+    folder that exists, or a run that cannot be resumed so. Ctrl-C lets the round end, saves and raises
+    KeyboardInterrupt; the second one does not wait.
+    """
+    with importing():
+        from rltuner.tuning.results import write_results
+
+    if config.resume is not None:
+        config = resumed_config(config)
+    torch.set_num_threads(config.threads)
+    usable_device(config.device)
+    note_rnn = NoteRNN.load(config.note_rnn)
+    if config.resume is not None and config.rules.endswith(".py"):
+        RunFolder(config.resume).check_code(config.rules)
+    book = load_rulebook(config.rules)
+    if book.meter is not None:
+        note_rnn.meter = book.meter  # the policy composes in the book's metre
+    refuse_unfit_vocabulary(config.note_rnn, note_rnn.vocabulary, book)
+    refuse_broken_rules(book, note_rnn.vocabulary, note_rnn.meter, config.length)
+    learner = Learner(note_rnn, config)
+    replay = Replay(config.replay, config.smc_replay if config.smc else 0)
+    generator = torch.Generator().manual_seed(config.seed)
+    with ExitStack() as held:
+        with delayed_interrupt() as interrupted:
+            if config.resume is not None:
+                folder, updates = RunFolder(config.resume), 0
+                held.enter_context(folder.opened())
+                folder.check_book(book)
+                updates = folder.restore(learner, replay, generator)
+            else:
+                folder, lock = RunFolder.create(config, book, learner, replay, generator)
+                held.enter_context(lock)
+                updates = 0
+            held.enter_context(saying_how_to_go_on("finetune", folder.path))
+            _tune(folder, config, book, learner, replay, generator, updates, interrupted)
+        learner.engine.release()  # so that the policy composes what `generate` composes, to the last bit
+        write_results(folder, config, book, note_rnn, learner.policy)
+    return folder.path
+
+
+def _tune(
+    folder: RunFolder,
+    config: FinetuneConfig,
+    book: RuleBook,
+    learner: Learner,
+    replay: Replay,
+    generator: torch.Generator,
+    updates: int,
+    interrupted: Callable[[], bool],
+) -> None:
+    """All rounds after the first `updates`; raises KeyboardInterrupt where Ctrl-C ended them early."""
+    total = rounds_of(config)
+    if updates >= total:
+        say(f"{folder.path}: tuned to its end; its results are written again (a larger --events goes on)")
+        return
+    events = config.batch_size * config.length
+    say(f"{config.algo} learning with the {book.name} book from {config.note_rnn}; run folder {folder.path}")
+    with progress_bar("tuning", total * events) as advance:
+        advance(updates * events, None)
+        started, counted = time.monotonic(), updates
+        collapsed = has_collapsed(folder.records(), config.least_distinct)
+        saved = updates
+        while updates < total and not collapsed and not interrupted():
+            is_recorded = (updates + 1) % RECORD_EVERY == 0 or updates + 1 == total
+            before, kept = generator.get_state(), replay.counts
+            try:
+                record = tune_round(learner, replay, book, generator, updates, measured=is_recorded)
+            except RuleError as error:  # raised before anything is learned in this round
+                if (
+                    replay.counts == kept
+                ):  # else the replay has this round's melodies, and would get them twice
+                    folder.save(learner, replay, generator.set_state(before), updates)
+                raise RuleError(
+                    f"round {updates + 1}: {error}. A state before it is saved in {folder.path}, which goes on only "
+                    "with the rules it began with; with the rule mended, start a new run (--config takes its settings)"
+                ) from None
+            updates += 1
+            if is_recorded:
+                speed = (updates - counted) * events / (time.monotonic() - started)
+                started, counted = time.monotonic(), updates
+                folder.log(
+                    {"updates": updates, "events": updates * events, "events_per_second": speed, **record}
+                )
+                advance(0, PROGRESS.format(events_per_second=speed, **record))
+                collapsed = has_collapsed(folder.records(), config.least_distinct)
+            if updates % config.checkpoint_every == 0 or updates == total or collapsed or interrupted():
+                folder.save(learner, replay, generator, updates)
+                saved = updates
+            advance(events, None)
+        if saved != updates:  # Ctrl-C came after the round's look at it
+            folder.save(learner, replay, generator, updates)
+    if collapsed:
+        say(
+            f"ended after {updates} of {total} rounds: among {AMONG:,} melodies fewer than {config.least_distinct:.0%} "
+            "would be distinct (--least-distinct)"
+        )
+    if interrupted():
+        say(f"stopped after {updates} of {total} rounds")
+        raise KeyboardInterrupt
+
+
+def refuse_unfit_vocabulary(name: str, vocabulary: Vocabulary, book: RuleBook) -> None:
+    """InputError where the Note RNN cannot play the tonic of the book's key, so that no tuning could please it."""
+    tonic = Key.parse(book.key).tonic_pitch
+    if not vocabulary.min_pitch <= tonic < vocabulary.max_pitch:
+        raise InputError(
+            f"{name} has {vocabulary}; the {book.name} book, written for {Vocabulary()}, has its tonic at MIDI {tonic}: "
+            "use a Note RNN that can play it, or a book in another key"
+        )

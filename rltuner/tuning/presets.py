@@ -1,0 +1,94 @@
+"""Presets of finetune: settings that belong together, under a name."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+
+from rltuner.errors import InputError
+from rltuner.tuning.config import FinetuneConfig, PresetName
+
+# Every melody once, in many steps, and a value network that begins as the Note RNN: slower, and the way by which `best`
+# gets to motifs that return without fewer melodies (docs/algorithms.md, "How much is learned from a melody").
+SMALL_STEPS: dict[str, object] = {
+    "passes": 1,
+    "minibatch_size": 32,
+    "learning_rate": 2e-3,
+    "value_units": 0,
+    "value_learning_rate": 1e-2,
+}
+
+# What each preset changes of finetune's defaults.
+PRESETS: dict[str, dict[str, object]] = {
+    "quick": {},
+    "best": {
+        "events": 3_600_000,  # besides those of the particles
+        "gamma": 0.91,
+        "trace": 0.7,
+        "batch_size": 128,
+        "replay": 0,
+        "replayed": 0.0,
+        **SMALL_STEPS,
+        "huber": 8.0,
+        "smc": 32,
+        "smc_every": 8,
+        "smc_c": 0.45,
+        "smc_replayed": 3.0,
+        "smc_later": 1 / 6,
+        "repeated": 1.5,
+        "least_distinct": 0.97,
+    },
+    "paper": {
+        "events": 1_000_000,
+        "c": 0.5,
+        "gamma": 0.5,
+        "as_earned": False,
+        "trace": 0.0,
+        "batch_size": 32,
+        "minibatch_size": 1,  # 32 transitions
+        "replay": 3125,  # 100,000 transitions
+        "replayed": 5.4,  # 6.4 learned transitions for each composed one, as also in quick: 1.6 in 4 passes
+        "passes": 1,
+        "learning_rate": 1e-3,
+        "value_units": 0,
+        "value_learning_rate": 1e-2,
+        "likeliest": 1.0,
+        "target_rate": 0.01,
+        "clip": 5.0,
+        "greedy": True,
+        "epsilon": 1.0,
+        "epsilon_end": 0.1,
+    },
+}
+
+
+# Where an algorithm has values of its own. Q has no entropy term: looking as far ahead as the others it settles on few
+# melodies, and steered ones tempt it there the sooner (docs/algorithms.md, "Collapse"). G's policy is p times what it
+# learned: the tonic after a primer that makes it unlikely takes a lower c and steered ones.
+Q_QUICK: dict[str, object] = {"gamma": 0.76, "likeliest": 1.0}
+Q_BEST: dict[str, object] = {**Q_QUICK, **SMALL_STEPS, "replayed": 1.0, "events": 2_500_000}
+G_BEST: dict[str, object] = {"c": 0.65, "smc_later": 0.333, "repeated": 1.2}
+OF_ALGORITHM: dict[tuple[str, str], dict[str, object]] = {
+    ("quick", "q"): Q_QUICK,
+    ("best", "q"): Q_BEST,
+    ("best", "g"): {**PRESETS["best"], **G_BEST},
+}
+
+
+def preset(name: PresetName, **fields: object) -> FinetuneConfig:
+    """The preset's configuration of finetune, with some fields changed.
+
+    Raises InputError for an unknown preset or field, or a value out of range.
+    """
+    known = [field.name for field in dataclasses.fields(FinetuneConfig)]
+    for field in fields:
+        if field not in known:
+            near = difflib.get_close_matches(field, known, n=1)
+            raise InputError(
+                f"preset: unknown field {field!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
+            )
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
+    changes = OF_ALGORITHM.get((name, str(fields.get("algo"))), PRESETS[name])
+    values = {**changes, **fields}
+    return dataclasses.replace(FinetuneConfig(preset=name), **values)  # type: ignore[arg-type]

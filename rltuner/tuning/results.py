@@ -1,0 +1,93 @@
+"""What a tuning run leaves behind: the policy with its card, the table before and after, samples, plots, report.md."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rltuner import __version__
+from rltuner.console import output_console, say
+from rltuner.eval.diversity import distinct_share
+from rltuner.eval.objective import measure
+from rltuner.eval.paper import evaluate
+from rltuner.eval.rewards import mean_rewards
+from rltuner.eval.table import terminal_table, without_intervals
+from rltuner.eval.tuning_curves import plot_tuning
+from rltuner.melody.plots import plot_piano_rolls
+from rltuner.networks.compose import compose
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy
+from rltuner.rules.book import RuleBook
+from rltuner.storing.atomic import naming, write_atomically
+from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.run_folder import RunFolder
+from rltuner.tuning.texts import Findings, card_text, plain, report_text
+
+SAMPLE_QPM = 100.0
+FEW_DISTINCT = 0.5  # of the Note RNN's share of distinct melodies; below, the policy has collapsed
+
+
+def find(
+    folder: RunFolder, config: FinetuneConfig, book: RuleBook, note_rnn: NoteRNN, policy: Policy
+) -> Findings:
+    """Composes `config.evaluate` melodies before and after, and judges them."""
+    findings = Findings(records=folder.records())
+    if config.evaluate:
+        composers = {config.note_rnn: Policy("note_rnn", note_rnn), f"tuned ({config.algo})": policy}
+        for name, composer in composers.items():
+            melodies = compose(composer, config.evaluate, config.length, seed=config.seed)
+            findings.columns[name] = evaluate(melodies, key=book.key)
+            findings.rewards[name] = mean_rewards(melodies, book)
+            findings.distinct[name] = distinct_share(melodies)
+        findings.objective = measure(policy, note_rnn.to(config.device), melodies, book, config.c)
+    return findings
+
+
+def write_results(
+    folder: RunFolder, config: FinetuneConfig, book: RuleBook, note_rnn: NoteRNN, policy: Policy
+) -> None:
+    """Writes everything, then prints the table and where things are."""
+    digest = policy.save(
+        folder.policy, made_by=f"rltuner {__version__}", finetune=plain(config), rules=book.record
+    )
+    samples = write_samples(folder.samples, policy, config)
+    findings = find(folder, config, book, note_rnn, policy)
+    folder.plots.mkdir(exist_ok=True)
+    plot_tuning(findings.records, config.c, folder.plots / "tuning.png")
+    rolls = compose(policy, 12, config.length, seed=config.seed)
+    title = f"12 melodies of the tuned policy ({config.algo})"
+    plot_piano_rolls(rolls, folder.plots / "piano_rolls.png", title)
+    write_atomically(folder.report, report_text(config, book, findings, digest, samples).encode())
+    write_atomically(folder.policy / "README.md", card_text(config, book, findings).encode())
+
+    if findings.columns:
+        output_console.print(
+            f"\nThe RL Tuner paper's rows, {config.evaluate:,} melodies of {config.length} events each"
+        )
+        output_console.print(terminal_table(without_intervals(findings.columns)))
+        output_console.print(f"Mean reward per melody by the {book.name} book, in {book.key}")
+        output_console.print(terminal_table(without_intervals(findings.rewards), findings.reward_rows))
+        before, after = findings.distinct.values()
+        output_console.print(f"distinct melodies: {before:.2%} before, {after:.2%} after")
+        if after < FEW_DISTINCT * before:
+            say(
+                "the policy settled on few melodies, so its rows say little; "
+                "stop earlier (--events), count the rules less (--c higher) or look less far ahead (--gamma lower)"
+            )
+    output_console.print(f"policy   {folder.policy}  (SHA-256 {digest[:16]})", soft_wrap=True)
+    output_console.print(f"report   {folder.report}, {folder.plots}/*.png", soft_wrap=True)
+    if samples:
+        output_console.print(f"samples  {samples[0]} … {samples[-1].name}", soft_wrap=True)
+    quoted = shlex.quote(str(folder.policy))
+    say(f"listen, or go on: rltuner evaluate {quoted} --paper; rltuner generate {quoted}")
+
+
+def write_samples(folder: Path, policy: Policy, config: FinetuneConfig) -> list[Path]:
+    """A few melodies as MIDI files."""
+    folder.mkdir(exist_ok=True)
+    melodies = compose(policy, config.samples, config.length, seed=config.seed)
+    files = [folder / f"melody-{index + 1:02}.mid" for index in range(config.samples)]
+    for index, file in enumerate(files):
+        with naming(file):
+            melodies.to_midi(file, index, SAMPLE_QPM)
+    return files
