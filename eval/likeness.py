@@ -201,7 +201,7 @@ def _accuracy(
 
 
 def cut(melodies: Melodies, length: int) -> tuple[Melodies, Tensor]:
-    """Melodies of any lengths as windows of one, from bar lines, as human tunes are cut (`rltuner.tunes.windows`).
+    """Melodies of any lengths as windows of one, from bar lines, as human tunes are cut (`melody.tunes.windows`).
 
     Returns the windows and the number of the melody that each comes from; what is shorter than a window is left out.
     """

@@ -2,8 +2,8 @@
 
     make torture        # or: python scripts/torture.py [SUITE ...]
 
-prints what was tried and what came of it, and exits with 1 where a promise broke. tests/test_torture.py runs short
-versions of the same suites.
+prints what was tried and what came of it, and exits with 1 where a promise broke. tests/scripts/test_torture.py runs
+short versions of the same suites.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def kill9(run: str, kills: int, tally: Tally, seed: int = 1) -> None:
     for attempt in range(kills):
         again = [words[0], "--resume", "outside"] if Path("outside").exists() else words
         child = subprocess.Popen(
-            [sys.executable, "-m", "rltuner.cli", *again], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "rltuner", *again], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
         manifest = Path("outside/checkpoint/manifest.json")
         before = manifest.stat().st_mtime if manifest.exists() else 0.0

@@ -1,7 +1,7 @@
 """The report's pictures, as matplotlib figures: black on a clear ground, told apart by line style, marker and hatching.
 
 Each returns a figure; `svg_text` turns it into SVG that takes the page's own text colour, so that one drawing serves
-light and dark pages, and `rltuner.eval.plots.save_png` into a file.
+light and dark pages, and `melody.plots.save_png` into a file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Corpora: named collections of tunes, or a folder of them, parsed in parallel and cached.
 
-`load_corpus` reads, `split_tunes` divides. What becomes of a note is in `rltuner.parse` and the modules that it
+`load_corpus` reads, `split_tunes` divides. What becomes of a note is in `rltuner.reading.parse` and the modules that it
 names, and, in words and with the counts, in docs/corpus.md.
 """
 

@@ -1,4 +1,4 @@
-"""What a worker that parses has imported from its start (`rltuner.workers`): the readers and the libraries they need."""
+"""What a worker that parses has imported from its start (`workers`): the readers and the libraries they need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration of `rltuner generate`; see `rltuner.config`."""
+"""The configuration of `rltuner generate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker process of `rltuner.audio`: MIDI files to sound, one at a time, as they are asked for on standard input.
+"""The worker process of `audio`: MIDI files to sound, one at a time, as they are asked for on standard input.
 
 symusic can crash on hostile files, and what crashes here takes nothing else along. torch is not imported.
 
@@ -41,7 +41,7 @@ class Renderer:
         self._loudness = loudness_meter(SAMPLE_RATE)
 
     def clip(self, midi: str, lufs: float, fade: float, seconds: float | None) -> NDArray[np.int16]:
-        """One channel of 16-bit samples; see `rltuner.audio.render`. ValueError where a file is too long."""
+        """One channel of 16-bit samples; see `audio.render`. ValueError where a file is too long."""
         sound = faded(self._sound(midi, seconds), fade)
         if seconds is not None:
             sound = padded(sound, round(seconds * SAMPLE_RATE))

@@ -4,7 +4,7 @@ Conventions
 -----------
 * A tune starts at a bar line (its pickup is dropped) and fills whole bars; bar k starts at event
   k * steps_per_bar.
-* Events are the classes of `rltuner.melody`, in the canonical form: a silence is one NOTE_OFF followed by
+* Events are the classes of `grid`, in the canonical form: a silence is one NOTE_OFF followed by
   NO_EVENTs, and a silence at the start is NO_EVENTs only.
 * A file of tunes is one safetensors file: "events" (int8, all tunes end to end), "offsets" (int64 [N + 1]:
   tune i is events[offsets[i]:offsets[i + 1]]), and, as one JSON object in the metadata, what the tensors cannot hold.

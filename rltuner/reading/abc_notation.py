@@ -1,7 +1,7 @@
 """ABC tunes to drafts: music21 reads notes, lengths, keys and tuplets, after some cleaning.
 
 The texts are cleaned since music21 loses broken rhythms next to slurs and decorations, and bar lines and endings are
-written in more ways than it knows. What becomes of the bars is in `rltuner.bars`. music21 is imported when it is
+written in more ways than it knows. What becomes of the bars is in `bars`. music21 is imported when it is
 first needed.
 """
 

@@ -2,14 +2,14 @@
 
 Conventions
 -----------
-* A reader (`rltuner.abc_notation`, `rltuner.scores`) gives drafts: bars with what else is known of the tune. From
+* A reader (`abc_notation`, `scores`) gives drafts: bars with what else is known of the tune. From
   there every format takes one path:
 
       bars --expand_repeats--> bars as played --align--> sounds in whole bars --encode--> events
 
 * A sound is (length in steps, MIDI pitch or REST, tied to the next). Lengths are exact up to `encode`, which rounds
   onsets and ends to the grid of sixteenths.
-* Events are those of `rltuner.tunes`: from a bar line on, in whole bars, in the canonical form.
+* Events are those of `melody.tunes`: from a bar line on, in whole bars, in the canonical form.
 """
 
 from __future__ import annotations

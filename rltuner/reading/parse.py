@@ -1,6 +1,6 @@
 """From a file or an ABC text to tunes: it is read, its bars become events, and what is dropped says why.
 
-The readers are `rltuner.abc_notation` and `rltuner.scores`; the rules that every format shares are `rltuner.bars`.
+The readers are `abc_notation` and `scores`; the rules that every format shares are `bars`.
 """
 
 from __future__ import annotations

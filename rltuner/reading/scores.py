@@ -1,7 +1,7 @@
 """MusicXML and MIDI files to drafts, a melody for each part or track with notes.
 
 music21 reads MusicXML, pretty_midi reads MIDI, and note_seq finds the melody of a track in several voices; all three
-are imported when they are first needed. What becomes of the bars is in `rltuner.bars`.
+are imported when they are first needed. What becomes of the bars is in `bars`.
 """
 
 from __future__ import annotations

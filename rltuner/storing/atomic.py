@@ -1,4 +1,4 @@
-"""Files that must not be half-written. Apart from `rltuner.storage`, so that the study server needs no torch."""
+"""Files that must not be half-written. Apart from `checkpoints`, so that the study server needs no torch."""
 
 from __future__ import annotations
 

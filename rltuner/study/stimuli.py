@@ -1,6 +1,6 @@
 """`rltuner study new`: melodies of every source, rendered alike, under names that tell nothing.
 
-All clips have the same duration, tempo, instrument and loudness (`rltuner.audio`). Names are random; which clip is
+All clips have the same duration, tempo, instrument and loudness (`generating.audio`). Names are random; which clip is
 whose stands in the private key only.
 """
 
@@ -133,10 +133,10 @@ def new_study(
 
     Args:
       folder: must not exist.
-      sources: what each of the plan's sources is made from, in the same order; see `rltuner.sources`.
+      sources: what each of the plan's sources is made from, in the same order; see `eval.sources`.
       plan: its `design.seconds` is the duration of `events` events.
       events: of every melody.
-      render: how MIDI becomes audio; `rltuner.audio`'s where not given.
+      render: how MIDI becomes audio; `generating.audio`'s where not given.
 
     Raises InputError where the folder exists or cannot be made, or a source is unknown or has too few melodies.
     """

@@ -251,7 +251,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command_line(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "rltuner.cli", *words]
+    command = [sys.executable, "-m", "rltuner", *words]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 

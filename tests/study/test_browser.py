@@ -37,7 +37,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @contextmanager
 def serving(folder: Path, *options: str) -> Iterator[str]:
     """Where the command serves a study."""
-    command = [sys.executable, "-m", "rltuner.cli", "study", "serve", str(folder), "--port", "0", *options]
+    command = [sys.executable, "-m", "rltuner", "study", "serve", str(folder), "--port", "0", *options]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert server.stdout is not None
     found = re.search(r"http://\S+", server.stdout.readline())

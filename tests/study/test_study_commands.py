@@ -185,7 +185,7 @@ def test_sources_of_one_name_are_told_apart_by_naming_them(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_preview_that_is_ended_leaves_nothing_behind(number: int, study: Study, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rltuner.cli", "study", "serve", str(study.folder)]
+    command = [sys.executable, "-m", "rltuner", "study", "serve", str(study.folder)]
     server = subprocess.Popen(
         [*command, "--preview", "--port", "0"],
         stdout=subprocess.PIPE,
@@ -319,7 +319,7 @@ def test_the_help_names_the_folders_that_are_written_to(
 def test_the_server_needs_no_torch_and_help_needs_no_server() -> None:
     code = (
         "import sys\n"
-        "import rltuner.cli_study\n"
+        "import rltuner.commands.study\n"
         "assert not {'fastapi', 'sqlalchemy', 'uvicorn', 'jinja2', 'torch'} & sys.modules.keys()\n"
         "import rltuner.study.serve\n"
         "heavy = {'torch', 'scipy', 'numpy', 'matplotlib', 'note_seq', 'pretty_midi'} & sys.modules.keys()\n"

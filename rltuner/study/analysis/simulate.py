@@ -1,6 +1,6 @@
 """Simulated listeners with known strengths: for planning how many are needed, and for checking the analysis.
 
-They are dealt the same trials as people, answer by Davidson's model (`rltuner.study.bradley_terry`), and live in a
+They are dealt the same trials as people, answer by Davidson's model (`bradley_terry`), and live in a
 database of their own, which says so and which the server refuses.
 """
 

@@ -103,7 +103,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
     def full_disk(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rltuner.storage.os.fsync", full_disk)
+    monkeypatch.setattr("rltuner.storing.atomic.os.fsync", full_disk)
     with pytest.raises(OSError, match=r"No space left.*kept\.json"):
         write_atomically(file, b"new")
     assert file.read_bytes() == b"old"
@@ -120,7 +120,7 @@ def test_tensors_come_back_as_they_were(folder: Path) -> None:
 
 
 # Of the version that first wrote format 1. Never made again: later versions must load it.
-KEPT = Path(__file__).parent / "fixtures" / "checkpoint_format_1"
+KEPT = Path(__file__).parents[1] / "fixtures" / "checkpoint_format_1"
 
 
 @pytest.mark.parametrize("name", ["note_rnn", "q", "g"])

@@ -19,7 +19,7 @@ from rltuner.reading import parse as parse_module
 from rltuner.reading.songs import read_song
 from rltuner.reading.time_limit import OutOfTimeError
 
-FIXTURES = Path(__file__).parent / "fixtures" / "corpus"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "corpus"
 
 
 def load(folder, cache, **options):
@@ -187,7 +187,7 @@ def test_unknown_and_empty_corpora_are_one_line_errors(tmp_path: Path) -> None:
 def test_airds_and_essen_print_their_terms(tmp_path: Path, monkeypatch, capsys) -> None:
     assert set(TERMS) == {"airds", "essen"} == set(NAMED) - {"tunebooks"}
     item = [("one.abc", FIXTURES / "three.abc")]
-    monkeypatch.setattr(corpus_module, "_files", lambda name: item)
+    monkeypatch.setattr(corpus_module, "files_of", lambda name: item)
     load("essen", tmp_path, quiet=True)
     assert "NON-COMMERCIAL" in capsys.readouterr().err
     load("essen", tmp_path, quiet=True)  # from the cache: the terms hold all the same
@@ -197,10 +197,10 @@ def test_airds_and_essen_print_their_terms(tmp_path: Path, monkeypatch, capsys) 
 
 
 def test_a_slice_of_the_tunebooks(tmp_path: Path, monkeypatch) -> None:
-    files = corpus_module._files("tunebooks")
+    files = corpus_module.files_of("tunebooks")
     assert len(files) == 39 + 1059
     chosen = [file for file in files if file[0] == "oneills1850/0626-0635.abc"]
-    monkeypatch.setattr(corpus_module, "_files", lambda name: chosen)
+    monkeypatch.setattr(corpus_module, "files_of", lambda name: chosen)
     corpus = load("tunebooks", tmp_path, quiet=True)
     assert corpus.counts["found"] == 10
     assert corpus.counts["kept"] >= 7

@@ -24,7 +24,7 @@ def test_the_two_special_events_change_places() -> None:
 
     assert (note_seq.MELODY_NOTE_OFF, note_seq.MELODY_NO_EVENT) == (-1, -2)
     melody = note_seq.Melody([60, -2, -1, -2, 48, 83])
-    assert events_of_note_seq(list(melody), Vocabulary()).tolist() == [C4, HOLD, REST, HOLD, 2, 37]
+    assert events_of_note_seq(list(melody), Vocabulary()) == [C4, HOLD, REST, HOLD, 2, 37]
 
 
 def test_a_rest_is_silent_and_a_hold_sounds_on_in_note_seq() -> None:

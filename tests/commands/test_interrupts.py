@@ -152,7 +152,7 @@ def test_a_disk_that_is_full_while_results_are_written_names_the_file(
     plot = results.plot_piano_rolls
     with monkeypatch.context():
         if name.startswith("samples"):
-            monkeypatch.setattr("rltuner.midi.write_midi", full)
+            monkeypatch.setattr("rltuner.melody.melodies.write_midi", full)
         elif name.startswith("plots"):
             monkeypatch.setattr(results, "plot_piano_rolls", then_full_rolls)
         else:

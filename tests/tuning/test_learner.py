@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.networks.inputs import inputs_of
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.tuning.config import FinetuneConfig
 from rltuner.tuning.learner import Learner
@@ -118,8 +117,7 @@ def test_errors_beyond_the_huber_limit_count_linearly() -> None:
         learner = Learner(NoteRNN(SMALL, (6,)), small("psi", huber=huber))
         melodies, _ = batch(learner)
         with torch.no_grad():
-            a = learner._advantage(learner.policy.network, melodies, None)
-            score = learner.value(*inputs_of(melodies)) + a
+            score = sum(learner.engine.scores(learner.policy.network, learner.value, melodies, None))
         assert learner.learn(melodies, score + error) == pytest.approx(loss, rel=1e-4)
 
 

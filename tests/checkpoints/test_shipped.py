@@ -50,7 +50,7 @@ def test_motifs_return_while_melodies_differ(name: str) -> None:
 
 def test_every_checkpoint_has_a_card_and_says_how_it_was_made() -> None:
     for name in shipped_checkpoints():
-        folder = Path(__file__).parents[1] / "checkpoints" / name
+        folder = Path(__file__).parents[2] / "checkpoints" / name
         assert (folder / "README.md").is_file()
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         assert config["kind"] == ("note_rnn" if name == "note_rnn" else name.partition("_")[0])

@@ -10,7 +10,7 @@ from rltuner.melody import NO_EVENT, NOTE_OFF, Meter, Vocabulary
 from rltuner.reading.abc_notation import split_abc
 from rltuner.reading.parse import Item, parse_item
 
-FIXTURES = Path(__file__).parent / "fixtures" / "corpus"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "corpus"
 
 
 def parsed(music, key="C", meter="4/4", unit="1/8", extra=""):

@@ -11,7 +11,7 @@ from rltuner.errors import InputError
 from rltuner.networks.algorithms import BACKUPS, advantage, backup_named
 from rltuner.tuning.backups import excess, reward, targets
 
-FIXTURE = Path(__file__).parent / "fixtures" / "magenta_backups.npz"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "magenta_backups.npz"
 every_algorithm = pytest.mark.parametrize("name", ["q", "psi", "g"])
 
 

@@ -12,7 +12,7 @@ from rltuner.melody.file_checks import check_midi, check_musicxml
 from rltuner.reading import scores
 from rltuner.reading.songs import read_song
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from make_hostile import END, MIDI, XML, midi, notes, packed, tempo, varint, xml_with
 

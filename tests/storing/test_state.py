@@ -136,7 +136,7 @@ def test_records_of_later_updates_are_dropped_and_a_cut_line_is_no_record(tmp_pa
 
 def test_a_folder_in_use_names_the_process_and_is_free_again_when_that_dies(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom rltuner.run_state import locked\n"
+        "import sys, time\nfrom pathlib import Path\nfrom rltuner.storing.run_folders import locked\n"
         "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)

@@ -96,7 +96,7 @@ def test_exp_to_the_last_bits_of_a_float32() -> None:
 def test_a_damaged_kernel_on_disk_is_compiled_anew(tmp_path: Path) -> None:
     """As a cut of power may leave it: an index of no bytes. Runs go on, also where nothing can be written."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
-    code = "from rltuner.note_rnn import NoteRNN; import torch; "
+    code = "from rltuner.networks.note_rnn import NoteRNN; import torch; "
     code += "torch.set_grad_enabled(False); NoteRNN().unrolled(torch.tensor([[1]]))"
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
     subprocess.run([sys.executable, "-c", limit + code], env=environment, check=True)
@@ -119,7 +119,9 @@ def test_kernels_compile_where_nothing_can_be_kept_on_disk() -> None:
 
 def test_a_kernel_for_several_types_is_kept_under_several_names(tmp_path: Path) -> None:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
-    code = "from rltuner.kernels.learning import gradients_of; gradients_of(1, 1); gradients_of(1, 2)"
+    code = (
+        "from rltuner.networks.kernels.learning import gradients_of; gradients_of(1, 1); gradients_of(1, 2)"
+    )
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     names = [index.name for index in (tmp_path / "kernels").rglob("*.nbi")]
     assert (

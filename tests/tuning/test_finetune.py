@@ -265,7 +265,7 @@ def test_tuning_works_with(changes: dict[str, Any], tmp_path: Path) -> None:
     changes = dict(changes)
     NoteRNN(hidden_sizes=changes.pop("hidden_sizes", (16,)), seed=1).save(tmp_path / "note_rnn")
     if str(changes.get("rules", "")).endswith(".toml"):
-        changes["rules"] = str(Path(__file__).parents[1] / changes["rules"])
+        changes["rules"] = str(Path(__file__).parents[2] / changes["rules"])
     length = changes.get("length", 16)
     config = tiny(tmp_path / "note_rnn", tmp_path / "run", events=16 * length, evaluate=8)
     out = finetune(dataclasses.replace(config, **changes))

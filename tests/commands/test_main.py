@@ -35,7 +35,7 @@ def note_rnn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_and_import_load_nothing_heavy() -> None:
     code = (
         "import sys, rltuner\n"
-        "from rltuner.cli import main\n"
+        "from rltuner.commands.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'note_seq', 'music21', 'matplotlib', 'pretty_midi', 'scipy'} & sys.modules.keys()\n"
         "assert not heavy, heavy\n"

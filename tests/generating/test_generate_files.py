@@ -126,7 +126,7 @@ def test_a_disk_that_gets_full_leaves_nothing(
         assert list(out.rglob("*.mid"))  # the MIDI files are there by then
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("rltuner.generate.manifest", full)
+    monkeypatch.setattr("rltuner.generating.generate.manifest", full)
     assert "No space left on device" in refused(capsys, "generate", psi, "--count", 3, "--out", out)
     assert [path.name for path in tmp_path.rglob("*")] == (["new", "out"] if made else [])
 
@@ -182,7 +182,7 @@ def test_combinations_that_make_no_sense_are_refused(fields: dict[str, object], 
 def test_audio_without_its_packages_says_how_to_get_them(
     psi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rltuner.audio.find_spec", lambda name: None)
+    monkeypatch.setattr("rltuner.generating.audio.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'rltuner\[audio\]'"):
         generate(GenerateConfig(str(psi), tmp_path / "out", audio=True))
     assert not (tmp_path / "out").exists()
@@ -211,7 +211,7 @@ def test_audio_that_would_be_too_long_is_refused_before_anything_is_composed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """600 s at 100 quarters a minute are 4,000 sixteenths with the last release; a kept primer counts."""
-    monkeypatch.setattr("rltuner.generate.composed", lambda *arguments: pytest.fail("composed"))
+    monkeypatch.setattr("rltuner.generating.generate.composed", lambda *arguments: pytest.fail("composed"))
     length = 3_999 - 16 * kept
     words = ("generate", psi, "--audio", "--primer", theme, *(["--keep-primer"] if kept else []))
     line = refused(capsys, *words, "--length", length + 1, "--out", tmp_path / "out")
