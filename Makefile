@@ -3,23 +3,30 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: tune test lint types bench torture clean
+.PHONY: tune test test-all lint types installed bench torture clean
 
 tune: $(VENV)/.installed
 	$(BIN)/rltuner finetune --algo psi
 
+# All but the longest cases, by as many processes as there are cores; test-all leaves none out.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto -m "not long"
 
-lint: $(VENV)/.installed
+test-all: $(VENV)/.installed
+	$(BIN)/python -m pytest -n auto
+
+lint: installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	cd build/installed && ../../$(BIN)/lint-imports --no-logo --no-cache ../../pyproject.toml
 
-# The types are checked on the package as users get it: built, installed into a folder of its own.
-types: $(VENV)/.installed
+types: installed
+	cd build/installed && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p rltuner
+
+# The package as users get it: built, installed into a folder of its own. Imports and types are checked on it.
+installed: $(VENV)/.installed
 	rm -rf build/installed build/lib build/bdist.*
 	$(BIN)/pip install --quiet --no-deps --target build/installed .
-	cd build/installed && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p rltuner
 
 bench: $(VENV)/.installed
 	$(BIN)/python scripts/bench.py all

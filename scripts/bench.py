@@ -26,9 +26,9 @@ from rltuner.eval.sources import read_source
 from rltuner.melody import Melodies
 from rltuner.melody.tunes import training_tunes
 from rltuner.networks.devices import undivided
-from rltuner.networks.kernels import actor as acting
-from rltuner.networks.kernels import output_layer, recurrence, tiles
-from rltuner.networks.kernels.tiles import Array, compiled
+from rltuner.networks.kernels import composing, output_layer, recurrence
+from rltuner.networks.kernels.compiled import tiles
+from rltuner.networks.kernels.compiled.tiles import Array, compiled
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import load
 from rltuner.rules import load_rulebook
@@ -149,11 +149,11 @@ def report_products(note_rnn: NoteRNN, book: RuleBook) -> None:
         tune_round(learner, replay, book, generator, update)
     whole = timed(lambda: tune_round(learner, replay, book, generator, 5), 5)[0]
     places = (
-        (acting.acting, "act"),
+        (composing.acting, "act"),
         (recurrence, "unroll"),
         (output_layer.kernels, "advantages"),
         (output_layer.kernels, "log_probabilities"),
-        (learner.gradients, "kernel"),
+        (learner.engine.step.gradients, "kernel"),
     )
     spent = 0.0
 

@@ -28,8 +28,10 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Commands that run in the tests' process set torch's threads to their own number."""
+def alike_in_any_order() -> Iterator[None]:
+    """A test draws the same numbers whichever ran before it; commands that run in the tests' process set torch's threads
+    to their own number."""
+    torch.manual_seed(0)
     yield
     torch.set_num_threads(1)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rltuner.melody import Melodies
 from rltuner.networks.compose import BATCH
 from rltuner.networks.inputs import inputs_of
-from rltuner.networks.kernels.actor import Weights, actor
+from rltuner.networks.kernels.composing import Weights, actor
 from rltuner.networks.kernels.gradients import Gradients
 from rltuner.networks.kernels.output_layer import advantages, log_probabilities
 from rltuner.networks.note_rnn import NoteRNN, weights_of

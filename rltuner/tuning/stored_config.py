@@ -149,8 +149,10 @@ def _flat(file: Path, table: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for section, name, value in given:
         if name not in home:
-            what = "section" if isinstance(value, dict) else "field"
-            near = difflib.get_close_matches(name, [*home, *sections], n=1)
+            if name in sections:
+                raise InputError(f"{file}: {name} is a section; write its fields below a line [{name}]")
+            what, known = ("section", list(sections)) if isinstance(value, dict) else ("field", list(home))
+            near = difflib.get_close_matches(name, known, n=1)
             raise InputError(
                 f"{file}: unknown {what} {name!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
             )

@@ -184,6 +184,7 @@ def test_a_manifest_that_asks_for_another_network_gets_no_memory_for_it(
         pretrain(PretrainConfig(resume=tmp_path / "a"))
 
 
+@pytest.mark.long
 def test_every_command_does_the_same_for_the_same_seed_and_says_the_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,6 +115,7 @@ main()
     assert not Path("run").exists()
 
 
+@pytest.mark.long
 def test_ctrl_c_after_the_end_changes_no_exit_code() -> None:
     for words, code in ((["info", "tiny"], 0), (["info", "nowhere"], 2)):
         found = python(f"""
@@ -165,6 +166,7 @@ def test_a_disk_that_is_full_while_results_are_written_names_the_file(
     )
 
 
+@pytest.mark.long
 def test_a_resumed_run_goes_on_in_its_own_folder_or_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
     run_folder = finetune(FinetuneConfig(**TINY))
     before = (run_folder / "report.md").read_bytes()

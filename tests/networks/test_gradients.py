@@ -15,6 +15,9 @@ from rltuner.networks.value import ValueNetwork
 from rltuner.networks.weights import flattened, parts_of
 
 VOCABULARY = Vocabulary(60, 75)  # 17 classes, one more than a tile has
+DEEP = [
+    pytest.param(sizes, marks=pytest.mark.long) for sizes in ((6, 5), (5, 18), (5, 5, 5))
+]  # to be compiled
 every_algorithm = pytest.mark.parametrize("algo", ["q", "psi", "g"])
 
 
@@ -72,7 +75,15 @@ class Case:
 
 
 @every_algorithm
-@pytest.mark.parametrize("hidden_sizes", [(1,), (7,), (40,), (6, 5), (5, 18), (5, 5, 5)])
+@pytest.mark.parametrize(
+    "hidden_sizes",
+    [
+        (1,),
+        (7,),
+        (40,),
+        *(pytest.param(sizes, marks=pytest.mark.long) for sizes in ((6, 5), (5, 18), (5, 5, 5))),
+    ],
+)
 def test_the_gradients_of_any_network(algo: str, hidden_sizes: tuple[int, ...]) -> None:
     Case(algo, hidden_sizes).assert_equal()
 
@@ -85,6 +96,7 @@ def test_the_gradients_of_any_melodies(algo: str, batch: int, length: int, conte
     Case(algo, batch=batch, length=length, context=context).assert_equal()
 
 
+@pytest.mark.long
 @every_algorithm
 @pytest.mark.parametrize("value_units", [0, 1, 33])
 def test_the_gradients_of_any_value_network(algo: str, value_units: int) -> None:

@@ -9,8 +9,8 @@ import numba
 import numpy as np
 import pytest
 
-from rltuner.networks.kernels import tiles
-from rltuner.networks.kernels.tiles import (
+from rltuner.networks.kernels.compiled import tiles
+from rltuner.networks.kernels.compiled.tiles import (
     ROWS,
     WIDTH,
     Array,
@@ -93,6 +93,7 @@ def test_exp_to_the_last_bits_of_a_float32() -> None:
     assert np.isnan(x[-1])
 
 
+@pytest.mark.long
 def test_a_damaged_kernel_on_disk_is_compiled_anew(tmp_path: Path) -> None:
     """As a cut of power may leave it: an index of no bytes. Runs go on, also where nothing can be written."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
@@ -117,11 +118,10 @@ def test_kernels_compile_where_nothing_can_be_kept_on_disk() -> None:
     assert values.tolist() == [2, 2, 2]
 
 
+@pytest.mark.long
 def test_a_kernel_for_several_types_is_kept_under_several_names(tmp_path: Path) -> None:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
-    code = (
-        "from rltuner.networks.kernels.learning import gradients_of; gradients_of(1, 1); gradients_of(1, 2)"
-    )
+    code = "from rltuner.networks.kernels.compiled.learning import gradients_of; gradients_of(1, 1); gradients_of(1, 2)"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     names = [index.name for index in (tmp_path / "kernels").rglob("*.nbi")]
     assert (

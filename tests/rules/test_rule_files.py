@@ -255,6 +255,7 @@ def command_line(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.long
 def test_an_installed_package_brings_rules_and_a_broken_one_hides_none(installed: Path) -> None:
     listed = command_line(installed, "rules", "list")
     assert listed.returncode == 0
@@ -265,6 +266,7 @@ def test_an_installed_package_brings_rules_and_a_broken_one_hides_none(installed
     assert "plugin rltuner-broken 0.1 cannot be loaded: division by zero" in listed.stderr
 
 
+@pytest.mark.long
 def test_a_book_can_name_the_rules_of_an_installed_package(installed: Path) -> None:
     shown = command_line(installed, "rules", "check", str(EXAMPLES / "rltuner-blues" / "blues.toml"))
     assert shown.returncode == 0, shown.stderr

@@ -23,6 +23,7 @@ def tally(tmp_path: Path) -> Iterator[Counter[str]]:
     assert not [f"{name}: {counts[name]}" for name in torture.BROKEN if counts[name]], counts
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("run", ["psi with particles", "pretrain"])
 def test_a_run_killed_at_a_file_operation_goes_on_as_if_nothing_had_been(
     run: str, tally: Counter[str]
@@ -38,6 +39,7 @@ def test_a_limit_on_the_size_of_files_is_one_line_and_the_run_goes_on_without_it
     assert (tally["full disks"], tally["runs resumed bit-identically"]) == (1, 1)
 
 
+@pytest.mark.long
 def test_the_command_killed_from_outside_ends_as_if_it_had_not_been(tally: Counter[str]) -> None:
     """Ctrl-C once, which exits with 130 and says how to go on, then kill -9."""
     torture.kill9("q", 2, tally)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import httpx2
+import pytest
 from small_study import ABOUT, SECONDS, answer, make_study, small_plan
 
 from rltuner.study.folder import ANSWERS
@@ -119,6 +120,7 @@ async def run(folder: Path, trials: int) -> list[Listener]:
         server.communicate()
 
 
+@pytest.mark.long
 def test_no_acknowledged_answer_is_lost_or_doubled_when_the_server_is_killed(tmp_path: Path) -> None:
     study = make_study(tmp_path / "pilot", small_plan(pairs=2))
     listeners = asyncio.run(run(study.folder, study.plan.trials))

@@ -53,6 +53,7 @@ def tiny(tiny_note_rnn: Path, out: Path, **changes: object) -> FinetuneConfig:
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("algo", ["q", "psi", "g"])
 def test_a_run_folder_holds_everything(algo: str, note_rnn: Path, tmp_path: Path) -> None:
     out = finetune(tiny(note_rnn, tmp_path / "run", algo=algo))
@@ -74,7 +75,9 @@ def test_a_run_folder_holds_everything(algo: str, note_rnn: Path, tmp_path: Path
         assert record["rule_reward"] == pytest.approx(sum(parts), rel=1e-4, abs=1e-3)
 
 
-@pytest.mark.parametrize("algo", ["q", "psi", "g"])
+@pytest.mark.parametrize(
+    "algo", ["psi", pytest.param("q", marks=pytest.mark.long), pytest.param("g", marks=pytest.mark.long)]
+)
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     algo: str, note_rnn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,7 +108,7 @@ def optimal_distribution(learner: Learner) -> tuple[Tensor, Tensor]:
     return wanted.reshape(CLASSES, -1).softmax(dim=1), log_p.reshape(CLASSES, -1).exp()
 
 
-@pytest.mark.parametrize("algo", ["psi", "g"])
+@pytest.mark.parametrize("algo", ["psi", pytest.param("g", marks=pytest.mark.long)])
 def test_psi_and_g_find_the_optimal_policy(algo: str) -> None:
     learner = tuned(algo)
     exact, prior = optimal_distribution(learner)
@@ -131,6 +131,7 @@ def bounded(distribution: Tensor, likeliest: float, cost: float) -> Tensor:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algo", ["psi", "g"])
 def test_with_a_bound_on_the_likeliest_melody_they_find_the_best_policy_that_pays_for_it(algo: str) -> None:
     likeliest = 0.02

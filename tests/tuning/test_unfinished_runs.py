@@ -74,6 +74,7 @@ def test_what_is_no_run_is_called_so(
     assert "go on with: rltuner pretrain --resume" in refused(capsys, "finetune", "--resume", "my run")
 
 
+@pytest.mark.long
 def test_a_run_is_never_asked_for_fewer_events_than_it_has_composed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

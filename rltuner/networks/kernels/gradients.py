@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rltuner.networks.kernels.learning import gradients_of
+from rltuner.networks.kernels.compiled.learning import gradients_of
+from rltuner.networks.kernels.compiled.tiles import Array, padded
 from rltuner.networks.kernels.recurrence import uninitialised
-from rltuner.networks.kernels.tiles import Array, padded
 from rltuner.networks.weights import parts_of
 
 

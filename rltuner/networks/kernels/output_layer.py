@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rltuner.networks.kernels import output as kernels
+from rltuner.networks.kernels.compiled import output as kernels
+from rltuner.networks.kernels.compiled.tiles import padded
 from rltuner.networks.kernels.recurrence import uninitialised
-from rltuner.networks.kernels.tiles import padded
 
 
 @torch.no_grad()

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rltuner.networks.kernels.lstm import step_forward, unroll
-from rltuner.networks.kernels.tiles import padded
+from rltuner.networks.kernels.compiled.lstm import step_forward, unroll
+from rltuner.networks.kernels.compiled.tiles import padded
 
 
 def uninitialised(*shape: int) -> Tensor:

@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rltuner.networks.kernels.lstm import unroll, unroll_back
-from rltuner.networks.kernels.output import advantages, advantages_back
-from rltuner.networks.kernels.tiles import (
+from rltuner.networks.kernels.compiled.lstm import unroll, unroll_back
+from rltuner.networks.kernels.compiled.output import advantages, advantages_back
+from rltuner.networks.kernels.compiled.tiles import (
     PLACES_2,
     REAL_2,
     REAL_3,

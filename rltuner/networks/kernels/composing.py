@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rltuner.networks.kernels import acting
+from rltuner.networks.kernels.compiled import acting
+from rltuner.networks.kernels.compiled.tiles import WIDTH, Array, pack
 from rltuner.networks.kernels.recurrence import uninitialised
-from rltuner.networks.kernels.tiles import WIDTH, Array, pack
 
 
 def _packed(weight: Tensor) -> Array:

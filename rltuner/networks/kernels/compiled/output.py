@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rltuner.networks.kernels.tiles import (
+from rltuner.networks.kernels.compiled.tiles import (
     BLOCK,
     ONE,
     PLACES_2,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rltuner.networks.kernels.lstm import step_forward
-from rltuner.networks.kernels.output import highest_of
-from rltuner.networks.kernels.tiles import (
+from rltuner.networks.kernels.compiled.lstm import step_forward
+from rltuner.networks.kernels.compiled.output import highest_of
+from rltuner.networks.kernels.compiled.tiles import (
     BLOCK,
     PLACES_2,
     REAL_1,
