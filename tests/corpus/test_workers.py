@@ -26,6 +26,7 @@ def act(task: str) -> str:
     return f"{task} done"
 
 
+@pytest.mark.long
 def test_what_goes_wrong_is_said_and_the_others_come_in_order() -> None:
     tasks = ["a", "hang", "b", "die", "c", "eat", "d", "e", "work"]
     results = list(map_guarded(act, tasks, 2, 1.0, 1 << 30))

@@ -241,6 +241,7 @@ def test_what_is_said_of_a_policy_is_said_of_it_at_its_temperature() -> None:
     assert bool(certain.reverse_kl.isinf().all())
 
 
+@pytest.mark.long
 def test_names_are_shown_as_they_are_and_never_confused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,8 @@ from rltuner.eval.counts import Estimate
 from rltuner.eval.report import page
 from rltuner.eval.rows import all_rows
 
+pytestmark = pytest.mark.long  # a browser takes its time
+
 
 @pytest.mark.parametrize("media", ["screen", "print"])
 def test_a_long_table_is_shown_whole(media: str) -> None:

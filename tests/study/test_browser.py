@@ -22,6 +22,8 @@ from rltuner.study.folder import ANSWERS, Study, read_study
 from rltuner.study.plan import Question
 from rltuner.study.stimuli import new_study
 
+pytestmark = pytest.mark.long  # a browser takes its time
+
 PHONE = {"width": 375, "height": 667}
 
 

@@ -143,7 +143,7 @@ def test_with_a_bound_on_the_likeliest_melody_they_find_the_best_policy_that_pay
     assert float((exact - found).abs().sum(dim=1).mean() / 2) <= 0.02
 
 
-@pytest.mark.parametrize("algo", ["q", "psi", "g"])
+@pytest.mark.parametrize("algo", ["q", "psi", pytest.param("g", marks=pytest.mark.long)])
 def test_scores_are_the_optimal_ones_where_the_policy_goes(algo: str) -> None:
     """Soft for Psi and G, hard for Q; averaged over what the learned policy plays."""
     learner = tuned(algo)
@@ -164,6 +164,7 @@ def test_q_learns_to_play_the_best_melody_of_every_primer() -> None:
             state = (*state, int(exact[t][state].argmax()))
 
 
+@pytest.mark.long
 def test_psi_is_log_p_plus_g() -> None:
     """At convergence, where the policies go."""
     psi, g = tuned("psi"), tuned("g")
