@@ -34,7 +34,7 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 
 
 def given(words: Sequence[str], *flags: str) -> dict[str, str]:
-    """The values of those of the flags that are among the words of a command line, before it is parsed."""
+    """The value of each of `flags` that is given on a command line, read before the line is parsed; by flag."""
     found = {}
     for word, following in zip(words, [*words[1:], ""], strict=False):
         for flag in flags:

@@ -1,7 +1,7 @@
 """Corpora: named collections of tunes, or a folder of them, parsed in parallel and cached.
 
-`load_corpus` reads, `split_tunes` divides. What becomes of a note is in `rltuner.reading.parse` and the modules that it
-names, and, in words and with the counts, in docs/corpus.md.
+`load_corpus` reads one; `corpus.split.split_tunes` divides it for training. What becomes of a note is in
+`rltuner.reading.parse` and the modules that it names, and, in words and with the counts, in docs/corpus.md.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TERMS: dict[str, str] = {
         "it, or a model trained on it, commercially."
     ),
 }
-"""What is printed whenever such a corpus is loaded."""
+"""Terms of use, by the name of the corpus: printed whenever it is loaded."""
 
 SERIAL = 64  # with no more items than this, starting processes takes longer than parsing
 
@@ -144,6 +144,7 @@ def _parse(
 
 
 def _collect(name: str, results: Sequence[Parsed]) -> Corpus:
+    """The tunes that were kept, with outcomes and marks counted."""
     tally: Counter[str] = Counter()
     for result in results:
         known = result.outcome in ("kept", "broken")

@@ -54,7 +54,10 @@ def files_of(name: str) -> list[tuple[str, Path]]:
 
 
 def items_of(files: Sequence[tuple[str, Path]]) -> tuple[list[Item], list[Parsed], str]:
-    """The items to parse, what could not be read, and the hash of all of it."""
+    """(items to parse, files that could not be read, key of the cache).
+
+    The key is the SHA-256, hexadecimal, of the parser's and music21's version and of every file's name and content.
+    """
     digest = hashlib.sha256(f"{PARSER_VERSION} music21 {version('music21')}".encode())
     items, unreadable = [], []
     for source, path in files:

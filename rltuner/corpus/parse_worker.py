@@ -1,4 +1,6 @@
-"""What a worker that parses has imported from its start (`workers`): the readers and the libraries they need."""
+"""The task of a parsing worker. `workers` preloads this module, so that the readers and their libraries are imported
+once, before workers are forked.
+"""
 
 from __future__ import annotations
 
@@ -15,5 +17,5 @@ warm_up("midi")
 
 
 def parse_task(task: tuple[Item, Vocabulary]) -> list[Parsed]:
-    """`parse_item` of a pair, by which alone a task travels."""
+    """`parse_item` of (item, vocabulary); `workers.map_guarded` takes functions of one argument."""
     return parse_item(*task)

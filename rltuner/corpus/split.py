@@ -10,7 +10,7 @@ from rltuner.melody.tunes import Tune
 OPENING = 16  # onsets by which near-duplicates are told
 
 
-SHARES = {"train": 0.8, "validation": 0.9, "test": 1.0}  # where each part ends
+SHARES = {"train": 0.8, "validation": 0.9, "test": 1.0}  # where each part ends, as a share of all tunes
 
 
 def split_tunes(tunes: Sequence[Tune], seed: int = 0) -> dict[str, list[Tune]]:

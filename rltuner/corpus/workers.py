@@ -31,9 +31,10 @@ PRELOADED = ["rltuner.corpus.parse_worker"]
 
 @dataclass(frozen=True)
 class Failed:
-    """Instead of a result: what became of the task, in words that follow "it"."""
+    """Stands in the place of the result of a task that failed."""
 
     reason: str
+    """Completes a sentence that begins with "it", such as "takes longer than 8 s to read"."""
 
 
 class WorkersCannotStartError(Exception):
@@ -41,6 +42,8 @@ class WorkersCannotStartError(Exception):
 
 
 class _Worker(Generic[Task, Result]):
+    """A process with the pipe to it. Past `deadline`, by the monotonic clock, it is taken to hang."""
+
     def __init__(self, function: Callable[[Task], Result], memory: int) -> None:
         context = get_context(
             "forkserver"
@@ -53,7 +56,7 @@ class _Worker(Generic[Task, Result]):
         self.is_ready = False
         self.deadline = time.monotonic() + START_SECONDS
         self.number: int | None = None
-        """Of the task it works on."""
+        """Index of the task it works on; None where it has none."""
 
     def stop(self) -> None:
         self.process.kill()
@@ -62,7 +65,10 @@ class _Worker(Generic[Task, Result]):
 
 
 def _work(connection: Any, function: Callable[[Task], Result], memory: int) -> None:
-    """A worker's life: a task comes with the CPU time that it may take, its result goes."""
+    """The loop of a worker: receives (task, its CPU seconds) and sends the result, until the pipe is closed.
+
+    Sends "ready" first. Ends after a task that ran out of memory; past the CPU time the system kills it (SIGXCPU).
+    """
     import resource
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
@@ -96,10 +102,10 @@ def map_guarded(
 
     Args:
       function: of a module that can be imported; it must not raise anything but MemoryError.
-      tasks: plain values.
+      tasks: values that can be pickled.
       jobs: processes, at least 1.
-      seconds: of CPU time that a task may take, rounded up to whole ones in its process's life, or a fifth of those
-        that may pass, after which its process is killed.
+      seconds: CPU time that a task may take; by the clock it may take five times as many. Then its process is killed. The
+        system counts whole seconds of a process's CPU time, so a task may get up to one more.
       memory: bytes that a process may take.
 
     Raises WorkersCannotStartError where the first processes die before they are ready.
@@ -154,6 +160,7 @@ def _too_long(seconds: float) -> str:
 
 
 def _end(code: int | None, seconds: float) -> str:
+    """Why a worker ended, by its exit code (None: it goes on), as a `Failed.reason`."""
     if code == -signal.SIGXCPU:
         return _too_long(seconds)
     end = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

@@ -165,7 +165,7 @@ class _Worker:
             unfinished_name(self._job[1]).unlink(missing_ok=True)
 
     def fileno(self) -> int:
-        """Of the pipe that answers come through."""
+        """Descriptor of the pipe that answers come through: what a selector waits on."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
@@ -181,7 +181,10 @@ class _Worker:
             pass  # it died since its last answer: the end of its pipe says so
 
     def read(self) -> bool:
-        """Takes the answer; True where it is about a file, not the first. InputError where it is an error."""
+        """Reads an answer. True where a file is rendered, False for the first one, which says that the worker is ready.
+
+        Raises InputError where the answer is an error, or the worker has crashed.
+        """
         assert self._process.stdout is not None
         job = self._job
         line = self._process.stdout.readline()

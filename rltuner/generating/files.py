@@ -46,6 +46,7 @@ def write(
 
 
 def _add(names: list[dict[str, str]], kind: str, stems: list[str], suffix: str) -> None:
+    """Adds the name of each melody's file of that kind, in place."""
     for name, stem in zip(names, stems, strict=True):
         name[kind] = f"{stem}.{suffix}"
 

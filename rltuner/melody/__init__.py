@@ -1,8 +1,8 @@
-"""Melodies, and what they are made of, written to and drawn as.
+"""Melodies: the grid they lie on, and the files they are read from and written to.
 
-`Melodies` (a batch on a grid of sixteenths), `Vocabulary` and `Meter`, keys, whole tunes and files of them; MIDI and
-note_seq there and back, MusicXML and piano rolls out. Scores (ABC, MusicXML) are read in the room `reading`.
-Uses `storing`.
+`Melodies` is a batch of melodies on a grid of sixteenths; `Vocabulary` and `Meter` describe the grid. Here are also keys,
+whole tunes and files of tunes, reading and writing of MIDI and note_seq, and output as MusicXML and piano rolls. Scores
+(ABC, MusicXML) are read in the room `reading`. Uses `storing`.
 """
 
 from rltuner.melody.grid import (

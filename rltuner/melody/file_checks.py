@@ -29,10 +29,10 @@ MAX_DIGITS = {"beats": 3, "beat-type": 3, "divisions": 6, "duration": 7, "actual
 
 
 def check_midi(path: str | os.PathLike[str]) -> None:
-    """InputError, naming the file, where it is larger, longer or slower than any melody.
+    """Raises InputError, naming the file, where a MIDI file exceeds what any melody needs.
 
-    Refused are: more than 1 MB, 100,000 events, 1e7 ticks or 100,000 sixteenths; no ticks a quarter, or ticks that are
-    parts of a second (SMPTE); a tempo of 0 microseconds a quarter; a number of more than 4 bytes.
+    Refused are: no MIDI header; more than 1 MB, 100,000 events, 1e7 ticks or 100,000 sixteenths; no ticks a quarter, or
+    ticks that are parts of a second (SMPTE); a tempo of 0 microseconds a quarter; a number of more than 4 bytes.
     """
     size = os.path.getsize(path)
     if size > MAX_MIDI_BYTES:
@@ -64,10 +64,14 @@ def check_midi(path: str | os.PathLike[str]) -> None:
 
 
 def _track_events(data: bytes, path: object) -> Iterator[tuple[int, bool, int]]:
-    """(ticks waited, whether it is a tempo, the tempo) of each event, up to where the track ends or is broken."""
+    """Events of one MTrk chunk: (delta time in ticks, whether it is a tempo, microseconds a quarter or 0) of each.
+
+    Ends where the track is broken, which its parser reports. Raises InputError for a number of more than 4 bytes.
+    """
     place, status = 0, 0
 
     def number() -> int:
+        """A variable-length quantity: 7 bits a byte, with the high bit set in all bytes but the last."""
         nonlocal place
         value = 0
         for count in range(5):
@@ -126,7 +130,7 @@ def check_musicxml(path: str | os.PathLike[str]) -> None:
 
 
 def _unpacked(path: str | os.PathLike[str]) -> list[bytes]:
-    """The XML files in a packed one."""
+    """The contents of the XML files in a packed MusicXML file (.mxl, a zip archive)."""
     try:
         with zipfile.ZipFile(path) as packed:
             members = packed.infolist()
@@ -143,6 +147,7 @@ def _unpacked(path: str | os.PathLike[str]) -> list[bytes]:
 
 
 def _check_xml(path: object, content: bytes) -> None:
+    """Parses the XML with expat, which builds no tree, up to the first limit that it exceeds: InputError."""
     depth = elements = notes = 0
     counted = ""  # the element whose number is being read
     digits = 0

@@ -33,7 +33,8 @@ MODES: dict[str, tuple[int, ...]] = {
     **_CHURCH_MODES,
     **{f"hypo{name}": steps for name, steps in _CHURCH_MODES.items() if name != "ionian"},
 }
-# Sharps of each mode's signature, less those of the major key on its tonic; the usual first.
+# Sharps in each mode's key signature minus those of the major key on the same tonic. Common modes come first: of modes
+# that are equally near to a scale, `Key.sharps` takes the first.
 _BRIGHTNESS = {
     "ionian": 0,
     "aeolian": -3,
@@ -93,7 +94,7 @@ class Key:
 
     @property
     def sharps(self) -> int:
-        """Of the key signature, -7 to 7; flats are negative. A minor has none, D dorian neither.
+        """Sharps of the key signature, -7 to 7; flats are negative. A minor has none, and neither has D dorian.
 
         A scale that is no church mode has the signature of the church mode on its tonic that shares most notes with it.
         """
@@ -112,7 +113,7 @@ class Key:
         return _FIFTHS[letter] + "#" * alteration + "b" * -alteration + "m" * is_minor
 
     def moved(self, semitones: int) -> Key:
-        """The same scale on a tonic so much higher."""
+        """The key transposed by `semitones` (down where negative): the same scale on another tonic."""
         tonic = (self.tonic + semitones) % 12
         return Key(tonic, self.degrees, f"{_TONICS[tonic]} {self.name.split(maxsplit=1)[1]}")
 

@@ -115,9 +115,13 @@ class Melodies:
         return torch.where(both, self.pitch - self.previous_pitch, 0)
 
     def once(self, what: Hashable, compute: Callable[[], Tensor]) -> Tensor:
-        """The value of `compute`, which is called the first time only: a view of one's own, by a name of its own.
+        """A cached tensor: calls `compute` the first time, and returns what it gave ever after.
 
-        For what several rules need and what takes long, such as `rules.motif.distinct_pitches`.
+        For expensive intermediate results that several rules share, such as `rules.motif.distinct_pitches`.
+
+        Args:
+          what: the key in this batch's cache; it must name the quantity with all its parameters.
+          compute: gives the tensor, from this batch alone. Nobody may alter it in place.
         """
         if what not in self._views:
             self._views[what] = compute()
@@ -129,10 +133,10 @@ class Melodies:
         return self.events.shape[0]
 
     def __getitem__(self, index: SupportsIndex | slice | Sequence[int] | Tensor) -> Melodies:
-        """The chosen melodies, as a batch (an integer, numpy's too, gives a batch of one); of a slice, a view."""
+        """The chosen melodies as a batch: an integer, also numpy's, gives a batch of one; a slice shares memory."""
         if isinstance(index, SupportsIndex) and not getattr(index, "shape", ()):  # arrays have __index__ too
             index = [range(len(self))[operator.index(index)]]
-        # What `__init__` has checked needs no second check, and learning takes parts all the time.
+        # Not by `__init__`: what it checks holds for every part of a batch, and training takes parts all the time.
         chosen = object.__new__(Melodies)
         chosen.vocabulary, chosen.meter, chosen._views = self.vocabulary, self.meter, {}
         chosen.events, chosen.lengths = self.events[index], self.lengths[index]
@@ -213,7 +217,10 @@ class Melodies:
         ]
 
     def to_midi(self, path: str | os.PathLike[str], index: int = 0, qpm: float = 120.0) -> None:
-        """Writes one melody as a MIDI file with one instrument track, its tempo and its time signature."""
+        """Writes one melody as a MIDI file with one instrument track, its tempo and its time signature.
+
+        Raises InputError where there is no such melody, and as `midi.write_midi` does.
+        """
         write_midi(self.notes(index), path, qpm, self.meter)
 
     @classmethod

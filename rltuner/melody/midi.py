@@ -23,7 +23,7 @@ Note = tuple[int, int, int]
 TICKS_PER_STEP = 120
 VELOCITY = 100
 MIN_QPM, MAX_QPM = 4.0, 1000.0  # microseconds per quarter have 24 bits in MIDI: 3.6 qpm is the least
-ON_GRID = 0.1  # steps; players of files are no more exact
+ON_GRID = 0.1  # steps: a nearer onset counts as on the grid; programs that write MIDI are no more exact
 MAX_NUMERATOR = 255  # of a time signature: MIDI stores it in one byte
 
 
@@ -38,7 +38,7 @@ def write_midi(
     """Writes notes as one instrument track with a tempo and a time signature.
 
     Args:
-      notes: as above; they must not overlap.
+      notes: (MIDI pitch, first step, step after the last) each; they must not overlap.
       path: file to write; its folder must exist.
       qpm: quarter notes a minute, in [4, 1000].
       meter: written as the time signature.
@@ -85,9 +85,10 @@ class MidiMelody:
     notes: list[Note]
     """In order; they do not overlap."""
     meter: Meter
-    """The first one; 4/4 where none is given."""
+    """Metre of the first time signature; 4/4 where the file has none."""
     key: str
-    """Of the first key signature; "" without one, and for C major, which many programs write by default."""
+    """Key of the first key signature, such as "Bb major"; "" where there is none, and for C major, which many programs
+    write by default."""
     rounded: int
     """Notes whose onset lay more than `ON_GRID` from the grid."""
 

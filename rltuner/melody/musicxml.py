@@ -14,7 +14,7 @@ from rltuner.melody.key import spelled
 from rltuner.melody.melodies import Melodies
 
 REST = -1
-# Steps of the notes that one head can stand for: whole, dotted half, ... sixteenth.
+# Durations, in steps, that one note head can have, dotted or not: whole, dotted half, ... sixteenth.
 _HEADS = (16, 12, 8, 6, 4, 3, 2, 1)
 
 Sound = tuple[int, int, int]  # MIDI pitch or REST, first step, step after the last
@@ -28,11 +28,11 @@ def musicxml(
     The last bar is filled with silence. A melody without an event is one bar's rest.
 
     Args:
-      melodies, index: which.
+      melodies, index: the batch, and the place in it of the melody to write.
       qpm: quarter notes a minute.
       sharps: of the key signature; flats are negative.
-      program: General MIDI instrument.
-      title: stands above it.
+      program: General MIDI instrument, 0 to 127.
+      title: printed above the score.
     """
     from music21 import bar, clef, instrument, key, metadata, meter, stream, tempo
     from music21.musicxml.m21ToXml import GeneralObjectExporter
@@ -60,7 +60,7 @@ def musicxml(
     exporter = GeneralObjectExporter()
     exporter.makeNotation = False  # it would lay the notes out anew
     text: bytes = exporter.parse(score)
-    return re.sub(rb"\s*<encoding-date>.*?</encoding-date>", b"", text)  # the day of writing
+    return re.sub(rb"\s*<encoding-date>.*?</encoding-date>", b"", text)  # bytes must not depend on the day
 
 
 def _elements(notes: list[Sound], total: int, meter: Meter, sharps: int) -> Iterator[tuple[int, int, Any]]:
@@ -91,10 +91,11 @@ def _elements(notes: list[Sound], total: int, meter: Meter, sharps: int) -> Iter
 
 
 def heads(start: int, end: int, meter: Meter) -> Iterator[tuple[int, int]]:
-    """The note heads that write a sound from step `start` to `end`: (first step, steps) of each, in order.
+    """Splits a sound from step `start` to `end` into note heads, to be tied: (first step, steps) of each, in order.
 
-    None crosses a bar line, none that begins within a beat crosses into the next, and in compound metres, where beats
-    are dotted, none but those of whole beats is longer than what is left of its beat.
+    * No head crosses a bar line.
+    * A head that begins within a beat ends with that beat at the latest.
+    * In compound metres, where beats are dotted, a head lies within one beat or fills whole beats.
     """
     beat = meter.steps_per_beat
     while start < end:

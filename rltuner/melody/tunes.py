@@ -7,8 +7,9 @@ Conventions
 * Events are the classes of `grid`, in the canonical form: a silence is one NOTE_OFF followed by
   NO_EVENTs, and a silence at the start is NO_EVENTs only.
 * A file of tunes is one safetensors file: "events" (int8, all tunes end to end), "offsets" (int64 [N + 1]:
-  tune i is events[offsets[i]:offsets[i + 1]]), and, as one JSON object in the metadata, what the tensors cannot hold.
-  One, since safetensors writes several in any order; the first format had several, and is read too.
+  tune i is events[offsets[i]:offsets[i + 1]]), and one JSON object in the metadata: titles, credits, metres and keys.
+  One metadata entry, since safetensors writes several in any order, and equal tunes must give equal bytes. Files of the
+  format "rltuner tunes 1", with several entries, are read too.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]
 
 
 def _content(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What the metadata says; InputError where its format is none that is known."""
+    """The metadata, decoded: "tunes" (a card for each tune) and "info". InputError for an unknown format."""
     if metadata.get("format") == FIRST_FORMAT:
         return {name: json.loads(metadata[name]) for name in ("tunes", "info")}
     content = json.loads(metadata.get(METADATA, "{}"))
@@ -180,7 +181,7 @@ def windows(
       length: events a window, at least 1.
       meter: 4/4 where not given.
 
-    B is 0 where no tune in that metre is long enough.
+    B is 0 where no tune in that metre is long enough. Raises InputError where `length` is below 1.
     """
     return windows_with_tunes(tunes, length, meter, vocabulary)[0]
 
@@ -217,6 +218,7 @@ def first_bars(tunes: Sequence[Tune], meter: Meter | None = None) -> Tensor:
 
 
 def _from_first_onset(events: tuple[int, ...]) -> list[int]:
+    """The events in the canonical form: a NOTE_OFF before the first onset becomes NO_EVENT."""
     row = list(events)
     for step, event in enumerate(row):
         if event >= NUM_SPECIAL_EVENTS:

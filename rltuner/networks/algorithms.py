@@ -48,7 +48,7 @@ class Backup(Protocol):
         ...
 
     def keeps_trace(self, advantage: Tensor) -> Tensor:
-        """bool [..]: a return that passes through an event of this A(s, a) is valid although another policy chose it."""
+        """bool [..]: whether a multi-step return may pass through an event with this A(s, a), off-policy or not."""
         ...
 
 

@@ -11,7 +11,7 @@ from rltuner.errors import InputError
 
 
 def usable_device(name: str) -> torch.device:
-    """The device, after a first tensor was made on it; InputError where it is unknown or not there."""
+    """The torch device of that name, tried by making a tensor on it; InputError where it is unknown or missing."""
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()
@@ -25,7 +25,7 @@ def usable_device(name: str) -> torch.device:
 
 @contextmanager
 def undivided() -> Iterator[None]:
-    """Within it torch leaves an operation to the thread that asks for it.
+    """While inside, torch runs each operation in the calling thread alone.
 
     Those of a small network's step are not worth dividing, and a thread that waits for its next part of one keeps a core
     from those that compute shares of a batch (`engine`).

@@ -22,12 +22,12 @@ Engine = TorchEngine
 
 
 def engine_for(policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Loss, threads: int) -> Engine:
-    """The faster engine that can compute these networks; they are in one place, and stay there.
+    """The engine for these networks: kernels where they are in float32 on the CPU, torch elsewhere.
 
     Args:
-      policy, value: what learns.
-      note_rnn: p, which does not.
-      loss: what a gradient step makes less.
+      policy, value: the networks that learn. They must stay on their device, and their weights may change in place only.
+      note_rnn: p, which does not learn.
+      loss: what a gradient step lowers.
       threads: of the CPU.
     """
     weight = policy.network.output.weight

@@ -31,7 +31,7 @@ def acting(
     temperature: float = 1.0,
     epsilon: float = 0.0,
 ) -> tuple[Callable[[slice], None], Tensor]:
-    """What composes a share of the policy's melodies, and where it writes their events; see `kernels.actor`."""
+    """`kernels.composing.actor` for the networks of a policy. IndexError for a class that there is not."""
     networks = [policy.network] if policy.prior is None else [policy.network, policy.prior]
     policy.network.refuse_unknown_classes(contexts, -1)
     return actor(
@@ -46,7 +46,7 @@ def acting(
 
 
 class Step:
-    """A gradient step's share: its part of the loss, and the gradients by A's network and by V, flat."""
+    """Part of a gradient step: the loss of a share of its melodies, and the gradients, one flat tensor a network."""
 
     def __init__(self, network: NoteRNN, value: ValueNetwork, loss: Loss, is_soft: bool) -> None:
         self._network = network
@@ -89,6 +89,7 @@ class KernelEngine(TorchEngine):
         return self._of_value if module is self.value else flattened(module)
 
     def release(self) -> None:
+        super().release()
         for network in self._acting:
             network.compiled = False
 

@@ -51,11 +51,12 @@ class TorchEngine:
         self._pool = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def weights(self, module: nn.Module) -> list[Tensor]:
-        """The weights of a module, as the tensors that an optimiser steps; `gradients` gives as many, in this order."""
+        """The tensors of a network that an optimiser steps. `gradients` are by those of the policy network, then V's."""
         return list(module.parameters())
 
     def release(self) -> None:
-        """Leaves the networks as they were found, but for their weights."""
+        """Ends the engine: its threads stop, and the networks step by torch again. Weights stay as they are."""
+        self._pool.shutdown()
 
     def compose(
         self, contexts: Tensor, length: int, generator: torch.Generator, temperature: float, epsilon: float
@@ -76,9 +77,9 @@ class TorchEngine:
         return self.log_prior_soon(melodies)()
 
     def log_prior_soon(self, melodies: Melodies) -> Callable[[], Tensor]:
-        """`log_prior` for who has something else to do meanwhile: what gives it, once, when it is there.
+        """`log_prior` in the background: starts the engine's threads, and returns a function that waits for the result.
 
-        Threads begin at once; where one share is all there is, it waits until it is asked for.
+        Call that function once. With one thread nothing runs in the background: it does the work when it is called.
         """
         shares = self._shares(len(melodies))
         if len(shares) == 1:
@@ -127,12 +128,15 @@ class TorchEngine:
     # Shares of a batch
 
     def _shares(self, count: int) -> list[slice]:
-        """Of `count` melodies, one for each thread."""
+        """A batch of `count` melodies as slices of nearly one size, one for each thread."""
         size = max(1, -(-count // max(1, min(self._threads, count // LEAST_SHARE))))
         return [slice(first, min(first + size, count)) for first in range(0, max(1, count), size)]
 
     def _by_share(self, work: Callable[[slice], Found], count: int) -> list[Found]:
-        """What `work` finds of each share of `count` melodies, in their order. The first is this thread's own."""
+        """Runs `work` on each thread's share of a batch of `count` melodies; the results in the shares' order.
+
+        The calling thread works on the first share itself.
+        """
         own, *others = self._shares(count)
         waited_for = [self._pool.submit(work, share) for share in others]
         try:
@@ -160,7 +164,7 @@ class TorchEngine:
     def _gradients(
         self, in_all: int, melodies: Melodies, goals: Tensor, log_prior: Tensor | None
     ) -> tuple[float, list[Tensor]]:
-        """Of some of the `in_all` melodies of a step: their part of the loss, and its gradients."""
+        """The part of a step's loss that some of its `in_all` melodies make up, and the gradients of that part."""
         share = len(melodies) / in_all
         score = self.value(*inputs_of(melodies)) + self._advantage(self.policy.network, melodies, log_prior)
         if self.loss.limit:
@@ -173,5 +177,5 @@ class TorchEngine:
 
 
 def part(of_melodies: Tensor | None, share: slice) -> Tensor | None:
-    """A share of what is known of each melody, where it is."""
+    """The rows of a tensor [B, ...] that belong to a share of the batch; None where there is no tensor."""
     return None if of_melodies is None else of_melodies[share]

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 
 def flattened(module: nn.Module) -> list[Tensor]:
-    """One tensor, [..], of which all parameters of a module become parts, in their order; in a list, as of parameters."""
+    """Moves all parameters of a module into one contiguous tensor, of which they become views.
+
+    Returns that tensor in a list, as an optimiser takes it.
+    """
     parameters = list(module.parameters())
     flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
     for parameter, part in zip(parameters, parts_of(flat, parameters), strict=True):
@@ -18,6 +21,6 @@ def flattened(module: nn.Module) -> list[Tensor]:
 
 
 def parts_of(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """The parts of a tensor [..] that have the shapes of others, in their order."""
+    """A flat tensor [N] cut into views with the shapes of other tensors, in their order; N is the sum of their sizes."""
     parts = flat.split([tensor.numel() for tensor in like])
     return [part.view(tensor.shape) for part, tensor in zip(parts, like, strict=True)]

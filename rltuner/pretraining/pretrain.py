@@ -1,4 +1,4 @@
-"""Supervised training of a Note RNN on whole tunes from the zero input, and on windows of them."""
+"""Supervised training of a Note RNN on windows of tunes: from the corpus to the checkpoint, and resumed where it stopped."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _train(
                 save(folder)
                 saved = done
             advance(1, f"loss {loss:.3f}" if done % 10 == 0 else None)
-        if saved != training.updates:  # Ctrl-C came after the update's look at it
+        if saved != training.updates:  # Ctrl-C came after the loop had looked for it
             save(folder)
     if interrupted():
         say(f"stopped after {training.updates} of {config.updates} updates")
@@ -152,7 +152,7 @@ def _write(
     validation: float,
     seconds: float,
 ) -> Path:
-    """Checkpoint, test tunes and model card."""
+    """Writes the checkpoint, the test and training tunes, the model card and the credits; says the test figures."""
     tests = parts["test"]
     whole = fit_of(model, tests)
     meters = sorted({tune.meter for tune in tests}, key=lambda m: (-m.steps_per_bar, m.steps_per_beat))

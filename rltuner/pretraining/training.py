@@ -107,7 +107,7 @@ class Training:
         self.windows = Windows(tunes, config.window, config.from_start, config.seed, config.device)
         self.updates = 0
         self.seconds = 0.0
-        """Of training, over all its parts."""
+        """Seconds of training, those before a resume included."""
         self.best = math.inf
         """The lowest validation loss so far, nats an event."""
         self.best_weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
@@ -139,7 +139,7 @@ class Training:
         return fit
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything, for `run_state.save_state`."""
+        """Weights, best weights, Adam's moments and the generator's state, by name, for `storing.state.save_state`."""
         moments = {
             f"optimiser.{index}.{name}": tensor
             for index, state in self.optimiser.state_dict()["state"].items()
@@ -153,7 +153,15 @@ class Training:
         }
 
     def restore(self, manifest: Mapping[str, Any], tensors: Mapping[str, Tensor], where: object) -> None:
-        """The inverse of `tensors`; InputError where they do not fit."""
+        """Sets everything to what `storing.state.load_state` gave: the inverse of `tensors`, with the manifest's numbers.
+
+        Args:
+          manifest: holds "updates", "best" (the lowest validation loss, or None) and "seconds".
+          tensors: as `tensors` gives them.
+          where: the place that errors name.
+
+        Raises InputError where they do not fit the configuration.
+        """
         shapes = self.model.state_dict()
         expected = {f"{part}.{name}": t for part in ("model", "best") for name, t in shapes.items()}
         if manifest["updates"]:

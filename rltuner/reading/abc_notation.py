@@ -45,9 +45,14 @@ def split_abc(text: str) -> list[str]:
 
 
 def read_abc(text: str, source: str) -> list[Draft]:
-    """The one tune of an ABC text that was found at `source`.
+    """The tune of an ABC text that holds one, as a list of one draft.
 
-    Raises UnusableError: too long, several voices, metre changes, key changes, no key signature.
+    Args:
+      text: as `split_abc` gives it.
+      source: where it was found; goes into the draft.
+
+    Raises UnusableError: too long, metre off the grid, several voices, metre changes, key changes, no key signature.
+    Whatever music21 raises for broken text passes through.
     """
     if len(text) > MAX_CHARACTERS:
         raise UnusableError("too long")
@@ -100,7 +105,7 @@ def read_abc(text: str, source: str) -> list[Draft]:
 
 
 def _clean_abc(text: str) -> tuple[dict[str, list[str]], str, bool]:
-    """The fields, a text of what music21 reads rightly, and whether there is an ending beyond the second.
+    """(fields by letter, ABC text that music21 reads rightly, whether there is an ending beyond the second).
 
     Left in: M, L and K fields, notes, chords, tuplets, ties, broken rhythms and bar lines in one spelling.
     Left out: grace notes, decorations, slurs and annotations, next to which music21 loses broken rhythms, and
@@ -110,6 +115,7 @@ def _clean_abc(text: str) -> tuple[dict[str, list[str]], str, bool]:
     header, body, kept = ["X:1"], [], []
 
     def keep(text: str) -> str:
+        """Puts a text into `kept`, out of reach of the cleaning; the placeholder "@N" stands for entry N."""
         kept.append(text)
         return f" @{len(kept) - 1} "
 
@@ -135,7 +141,11 @@ def _clean_abc(text: str) -> tuple[dict[str, list[str]], str, bool]:
 
 
 def _abc_signs(match: re.Match[str], kept: list[str], odd_endings: list[str]) -> str:
-    """One spelling for a bar line, however it is written, and for the ending that it starts."""
+    """One spelling for a bar line, however it is written, and for the ending that it starts.
+
+    The signs go to the end of `kept`, and their placeholders are returned; an ending beyond the second goes to
+    `odd_endings`.
+    """
     line = match["line"] or ""
     chunks = [chunk for chunk in line.split() if chunk != ":"]
     signs = [":|"] * any(chunk.startswith(":") for chunk in chunks)
@@ -168,6 +178,7 @@ def _abc_bar_line(sign: str, bars: list[Bar], bar: Bar) -> Bar:
 
 
 def _abc_sound(token: Any, abc: Any) -> Sound:
+    """An ABC note, rest or chord (its highest note) as a sound; `abc` is the module music21.abcFormat."""
     length = Fraction(token.quarterLength).limit_denominator(1024) * STEPS_PER_QUARTER
     if token.activeTuplet is not None:
         length *= Fraction(token.activeTuplet.numberNotesNormal, token.activeTuplet.numberNotesActual)

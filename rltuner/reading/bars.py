@@ -49,13 +49,13 @@ class Bar:
 
     @property
     def length(self) -> Fraction:
-        """Steps, exact."""
+        """Sum of the lengths of its sounds, in steps, exact."""
         return sum((sound[0] for sound in self.sounds), Fraction(0))
 
 
 @dataclass
 class Draft:
-    """A tune before its metre and pitches are fitted."""
+    """A tune as a reader gives it: its bars as written, before repeats, metre, grid and transposition."""
 
     source: str
     title: str
@@ -193,6 +193,7 @@ def encode(sounds: Sequence[Sound], sharps: int, meter: Meter, vocabulary: Vocab
 
 
 def _transposition(pitches: Sequence[int], sharps: int, vocabulary: Vocabulary) -> int:
+    """The smallest shift, in semitones, that removes the key signature and fits the vocabulary, as `encode` says."""
     lowest, highest = vocabulary.min_pitch - min(pitches), vocabulary.max_pitch - 1 - max(pitches)
     fitting = [shift for shift in range(lowest, highest + 1) if (shift + FIFTH * sharps) % 12 == 0]
     if not fitting:

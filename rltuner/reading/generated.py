@@ -1,4 +1,4 @@
-"""What the manifest beside generated files says of them, for who reads the files again."""
+"""Reads the manifest.json that `rltuner generate` writes beside its files: by how much they were transposed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 
 MANIFEST = "manifest.json"
-MELODIES = ',\n "melodies": ['  # ends what the manifest says of all melodies
-LARGEST_HEAD = 1_000_000  # bytes; what stands before the melodies has some thousand
-LOWEST_SHIFT = -5  # semitones; --key moves by the smallest interval
+MELODIES = ',\n "melodies": ['  # in the manifest, stands between its head and the list of melodies
+LARGEST_HEAD = 1_000_000  # bytes that are read of a manifest; its head has some thousand
+LOWEST_SHIFT = -5  # semitones; --key transposes by the smallest interval, -5 to 6
 
 
 def moved_by(folder: Path) -> int:
-    """Semitones that the files in a folder were moved by when they were generated; 0 without a manifest of ours."""
-    if not (folder / MANIFEST).is_file():  # a pipe would be waited for
+    """Semitones by which `rltuner generate --key` transposed the files in a folder, -5 to 6.
+
+    0 where there is no manifest, or it cannot be read, is not rltuner's or names no such shift.
+    """
+    if not (folder / MANIFEST).is_file():  # opening a named pipe would wait for a writer
         return 0
     try:
         with (folder / MANIFEST).open("rb") as file:

@@ -22,7 +22,7 @@ from rltuner.reading.time_limit import OutOfTimeError, within
 PARSER_VERSION = 5  # raise it with every change that alters a tune, so that cached corpora are parsed again
 LONGEST_BAR = 256  # steps, 16 whole notes; one bar of 1000000000/1 would be a list of that many events
 SECONDS = (
-    4.0  # of CPU time a tune, a thousand times what one takes; with what a signal waits for, it ends within 5
+    4.0  # of CPU time a tune, a thousand times what one takes; a signal can come late: it ends within 5
 )
 READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (content, source)
     "abc": read_abc,
@@ -38,7 +38,7 @@ class Item:
     kind: str
     """abc, musicxml or midi."""
     source: str
-    """Goes into the tunes."""
+    """Where it was found, such as "airs/0001.abc #12"; becomes `Tune.source`."""
     content: str
     """The ABC text, or the path of the file."""
 
@@ -71,12 +71,12 @@ def parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
 
 
 def unfinished(item: Item, reason: str) -> Parsed:
-    """What becomes of an item that could not be read this time."""
+    """The outcome of an item whose reading ran out of time or memory: "broken", but not final."""
     return Parsed(item.source, "broken", detail=reason, is_final=False)
 
 
 def warm_up(kind: str) -> None:
-    """Imports what the reader of that kind imports when it is first needed, which can take longer than a tune may."""
+    """Imports the libraries of the reader of that kind, outside its time limit: imports can take longer than that."""
     with importing():
         import_module("music21.converter")
         import_module("music21.abcFormat")

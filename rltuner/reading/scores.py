@@ -24,12 +24,16 @@ from rltuner.reading.bars import FIFTH, MAX_STEPS, REST, Bar, Draft, Sound, Unus
 
 
 def read_musicxml(path: str, source: str) -> list[Draft]:
-    """Every part with notes, a melody each: of notes that start together the highest, cut at the next."""
+    """Every part with notes, a melody each: of notes that start together the highest, cut at the next.
+
+    The metre is None where the file names none. Without a key signature the key is Krumhansl's estimate.
+    Raises InputError beyond the limits of `file_checks`; what music21 raises for a broken file passes through.
+    """
     check_musicxml(path)
     from music21 import converter
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of single measures; what is wrong with the whole is raised
+        warnings.simplefilter("ignore")  # warnings are of single measures; what is wrong with the file is raised
         score = converter.parse(path, format="musicxml", forceSource=True, storePickle=False)
     parts = [part for part in (score.parts or [score]) if part.pitches]
     name = (score.metadata and score.metadata.title) or Path(source).stem
@@ -59,6 +63,7 @@ def read_musicxml(path: str, source: str) -> list[Draft]:
 
 
 def _measure(measure: Any, ending: int) -> Bar:
+    """A music21 measure as a bar, without grace notes and chord symbols; `ending` is the one that starts with it."""
     starts: dict[Fraction, Sound] = {}
     total = Fraction(0)
     for element in measure.flatten().notesAndRests:
@@ -87,6 +92,7 @@ def _is_polyphonic(measure: Any) -> bool:
 
 
 def _steps(quarters: Any) -> Fraction:
+    """Quarters as steps; music21 gives floats, whose nearest simple fraction is what was written."""
     return Fraction(quarters).limit_denominator(1024) * STEPS_PER_QUARTER
 
 
@@ -166,6 +172,7 @@ def _extract_melody(
 
 
 def _midi_key(midi: Any, tracks: Sequence[Any]) -> tuple[int, str]:
+    """(sharps, name) of the first key signature, else of Krumhansl's estimate over all tracks."""
     if not midi.key_signature_changes:
         lengths: Counter[int] = Counter()
         for track in tracks:

@@ -43,11 +43,12 @@ class Song:
     remarks: tuple[str, ...]
     """What a person should know of how it was read; one sentence each."""
     signature: str = ""
-    """The key that its signature means, "" where there is none; of MIDI, where C major says nothing, "" for that too."""
+    """Key that its key signature stands for, "" where it has none. In MIDI "" also for C major, which many programs
+    write by default."""
     moved: int = 0
     """Semitones it was moved by, whole octaves, to fit the vocabulary."""
     rounded: int = 0
-    """Onsets that lay beside the grid of sixteenths."""
+    """Number of onsets that lay off the grid of sixteenths, and were rounded to it."""
 
 
 def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None) -> Song:

@@ -18,10 +18,11 @@ class OutOfTimeError(BaseException):
 
 
 def within(seconds: float, function: Callable[[], Result]) -> Result:
-    """function(), or OutOfTimeError once the process has worked for the seconds, or five times as many have passed.
+    """Calls a function under a time limit, and returns what it returns.
 
-    Work is CPU time, so that a machine with too much to do breaks no file. By signals, which only the main thread gets:
-    elsewhere there is no limit. A limit inside another one ends no later than that, which goes on afterwards.
+    Raises OutOfTimeError after `seconds` of the process's CPU time, or five times as many by the clock. CPU time counts,
+    so that a machine with too much to do breaks no file. The limit is kept by signals, which only the main thread gets:
+    in other threads there is none. A limit inside another one ends no later than that, which goes on afterwards.
     """
     # A function that calls, no context manager: between the end of a block and its __exit__ a signal can strike, and
     # would leave the timer to strike again anywhere.

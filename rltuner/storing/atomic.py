@@ -1,4 +1,6 @@
-"""Files that must not be half-written. Apart from `checkpoints`, so that the study server needs no torch."""
+"""Files that must not be half-written. A module of its own, since `checkpoints` imports torch, which the study server need
+not wait for.
+"""
 
 from __future__ import annotations
 

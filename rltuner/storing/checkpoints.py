@@ -65,7 +65,7 @@ def write_checkpoint(
 
 
 def _keep_previous(folder: Path) -> None:
-    """The model that config.json names, if any, also as model.previous.safetensors."""
+    """Copies the model that config.json names, if there is one, to model.previous.safetensors."""
     try:
         named = json.loads((folder / CONFIG).read_bytes())["model_sha256"]
         model = (folder / MODEL).read_bytes()
@@ -76,9 +76,9 @@ def _keep_previous(folder: Path) -> None:
 
 
 def prove(file: Path, size: int, digest: str) -> bytes:
-    """The content of a file that must have this size and SHA-256; InputError where it has not.
+    """The content of a file that must have this size in bytes and this SHA-256, hexadecimal.
 
-    What is larger than 4 GB is not read.
+    Raises InputError where it has another, or more than 4 GiB, which are not read; OSError where it cannot be read.
     """
     found = os.path.getsize(file)
     if found > LARGEST_MODEL:
@@ -134,7 +134,7 @@ def read_checkpoint(name_or_folder: str | os.PathLike[str]) -> tuple[dict[str, A
 
 
 def _identity(file: Path) -> tuple[int, int] | None:
-    """Changes when the file is replaced; None where it is not there."""
+    """Inode and modification time of a file: they change when it is replaced. None where there is no file."""
     try:
         status = os.stat(file)
     except OSError:
@@ -164,7 +164,7 @@ def _read_pair(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
 
 
 def _read_model(file: Path) -> bytes | None:
-    """None where it is not there."""
+    """The bytes of a model file; None where there is none. InputError where it is too large or cannot be read."""
     try:
         if os.path.getsize(file) > LARGEST_MODEL:
             raise InputError(f"{file}: larger than {LARGEST_MODEL:,} bytes; not a checkpoint of ours")

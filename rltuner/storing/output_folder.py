@@ -16,7 +16,7 @@ UNFINISHED = ".unfinished"  # the folder inside that files are written to first
 
 @contextmanager
 def filled_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write files to, which move to `folder` when all are written; where anything fails none is left.
+    """Yields a folder to write files to. They move to `folder` when the block ends; where anything fails none is left.
 
     `folder` must not exist or be empty; it and its parents are made. What is written must be files, no folders.
 

@@ -13,7 +13,10 @@ from rltuner.storing.atomic import write_all, write_atomically
 
 
 def append_record(file: Path, record: Mapping[str, Any]) -> None:
-    """Appends a record and forces it to the disk; a state saved after it never outlives it. Raises InputError."""
+    """Appends a record and forces it to the disk, so that no state saved later survives a crash without it.
+
+    Raises InputError where the file cannot be written.
+    """
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -29,7 +32,10 @@ def append_record(file: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_records(file: Path) -> list[dict[str, Any]]:
-    """All records; a last line that a crash cut short is left out. InputError for any other line that is none."""
+    """All records, [] where there is no file; a last line that a crash cut short is left out.
+
+    Raises InputError for any other line that is not a JSON object with a whole number "updates".
+    """
     if not file.is_file():
         return []
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -47,6 +53,6 @@ def read_records(file: Path) -> list[dict[str, Any]]:
 
 
 def keep_records(file: Path, updates: int) -> None:
-    """Drops the records of later updates than those of the state that a run goes on from."""
+    """Drops the records of updates after number `updates`, that of the state which a resumed run goes on from."""
     kept = [record for record in read_records(file) if record["updates"] <= updates]
     write_atomically(file, "".join(json.dumps(record) + "\n" for record in kept).encode())

@@ -69,7 +69,8 @@ def locked(folder: Path, wait: str = "", name: str = LOCK) -> Iterator[None]:
 
     Args:
       folder: must exist.
-      wait: what the others do meanwhile; where it is given, this process says so and waits for its turn.
+      wait: what the holder of the lock does, to complete "process N ..."; where it is given, this process says so and
+        waits for its turn.
       name: of the lock file.
 
     Raises InputError, with the number of the process that holds it, where another one does and `wait` is not given.

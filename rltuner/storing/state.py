@@ -1,4 +1,4 @@
-"""What a run needs to go on exactly where it was: its state on disk, its records, and the lock on its folder.
+"""The state of a run on disk: the tensors and counters that it needs to go on exactly where it was.
 
 A folder of state holds manifest.json and the safetensors file that it names, with the file's size and SHA-256. A new
 state is written beside the old one and read back before the manifest, replaced in one step, names it; only then the
@@ -91,9 +91,3 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     ):
         raise InputError(f"{file}: not {what}")
     return manifest
-
-
-# Records: one JSON object a line, with "updates"
-
-
-# Folders

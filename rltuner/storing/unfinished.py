@@ -36,7 +36,7 @@ def go_on_command(folder: Path) -> str:
             stored = tomllib.loads((folder / CONFIG).read_text(encoding="utf-8"))
             rules = str(
                 stored.get("tuned", stored).get("rules", "")
-            )  # in its section, or before any, as it once was
+            )  # in [tuned], or above all sections in a file without them
     also = f" --rules {shlex.quote(rules)}" if rules.endswith(".py") and rules.isprintable() else ""
     return f"rltuner finetune --resume {shlex.quote(str(folder))}{also}"
 

@@ -20,7 +20,7 @@ REPLY_SECONDS = 120  # until a reply has: a clip on a slow line
 
 
 class Connection(H11Protocol):
-    """uvicorn's, with limits.
+    """uvicorn's HTTP protocol, one instance a connection, with limits on their number and on idle time.
 
     Where all MOST are taken, the client (an address, or an IPv6 /64) that holds the most gives up the one that has
     waited longest for a request. So nobody keeps others out, and many listeners behind one router or reverse proxy, who
@@ -34,7 +34,7 @@ class Connection(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins its time, and makes room where there is none."""
+        """Starts the timer; closes another connection where all places are taken."""
         super().connection_made(transport)
         self.network = network(self.client[0] if self.client else "")
         self.since = self.loop.time()
@@ -43,22 +43,23 @@ class Connection(H11Protocol):
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends its time."""
+        """Stops the timer."""
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Begins its time anew."""
+        """Restarts the time that the next request may take."""
         self.since = self.loop.time()
         super().on_response_complete()
 
     @property
     def is_waiting(self) -> bool:
-        """Whether no whole request is there that is not replied to."""
+        """Whether it waits for a request: none has arrived yet, or the last one is replied to."""
         return self.cycle is None or self.cycle.response_complete
 
     def _end_if_late(self) -> None:
+        """Closes the connection where its time is up, else looks again later."""
         is_read = not self.transport.get_write_buffer_size()
         allowed = IDLE_SECONDS if self.is_waiting and is_read else REPLY_SECONDS
         left = self.since + allowed - self.loop.time()
@@ -68,6 +69,7 @@ class Connection(H11Protocol):
             self._timer = self.loop.call_later(min(left, IDLE_SECONDS), self._end_if_late)
 
     def _make_room(self) -> None:
+        """Closes one connection of the client that holds the most: the one that has waited longest for a request."""
         others = [one for one in self.connections if isinstance(one, Connection) and one is not self]
         largest = Counter(one.network for one in others).most_common(1)[0][0]
         held = [one for one in others if one.network == largest]

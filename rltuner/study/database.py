@@ -102,7 +102,7 @@ def open_database(address: str, digest: str, *, simulated: bool = False, create:
 
 
 def _check_meta(connection: Connection, shown: str, digest: str, kind: str, create: bool) -> None:
-    """Finds the database to be this study's, or makes the tables in an empty one."""
+    """Makes the tables in an empty database; InputError where one with tables is not this study's."""
     names = set(sa.inspect(connection).get_table_names())
     if not names:
         if not create:

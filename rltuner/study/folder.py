@@ -41,7 +41,7 @@ class Study:
     plan: Plan
     items: Items
     source_of: Mapping[str, str]
-    """Of each clip the source, or what it is for."""
+    """The source of each clip, by the clip's name; HUMAN_CATCH, RANDOM_CATCH or SOUND_CHECK for clips of no source."""
     sound_check: str
     """The clip of the volume check."""
     secret: bytes
@@ -141,6 +141,7 @@ def freeze(study: Study) -> bool:
 
 
 def _check_unchanged(folder: Path, hashes: Mapping[str, str], digest: str) -> None:
+    """InputError where the study is frozen and a file is not as frozen.json has it."""
     file = folder / FROZEN
     if not file.is_file():
         return

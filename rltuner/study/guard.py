@@ -108,9 +108,9 @@ class Limits:
     """Requests a client address may make. A class behind one router is one address, hence the large bursts."""
 
     requests: tuple[float, int] = (40.0, 600)
-    """Per second and at once."""
+    """`RateLimit`'s (per second, burst) for all requests."""
     sessions: tuple[float, int] = (0.5, 80)
-    """The same of new sessions."""
+    """`RateLimit`'s (per second, burst) for new sessions."""
 
 
 class Guard:

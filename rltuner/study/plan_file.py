@@ -70,6 +70,7 @@ def _from_table(kind: type, table: Any, where: str) -> Any:
 
 
 def _value(hint: Any, value: Any, here: str) -> Any:
+    """A TOML value as a field of type `hint` holds it; InputError, naming the field `here`, where it does not fit."""
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise InputError(f"{here} must be a list")

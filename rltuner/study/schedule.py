@@ -77,14 +77,15 @@ def _uses(plan: Plan, place: int, listener: int) -> tuple[int, int]:
     every, remainder = divmod(plan.design.pairs, contrasts)
 
     def before(n: int) -> int:
-        """Uses by listeners 0 to n - 1: theirs of right, and those of n * remainder handed round from place 0."""
+        """Uses by listeners 0 to n - 1: `every` a listener, and of n * remainder further ones, dealt to the places in turn
+        from place 0 on, those that fall to this place."""
         return n * every + (n * remainder - place + contrasts - 1) // contrasts
 
     return before(listener), before(listener + 1) - before(listener)
 
 
 def _shuffled(plan: Plan, name: str, entries: list[T]) -> list[T]:
-    """In an order that is the same for all listeners."""
+    """Shuffles the list in place and returns it: by the study's seed and `name`, so alike for all listeners."""
     random.Random(f"{plan.design.seed} {name}").shuffle(entries)
     return entries
 

@@ -22,7 +22,7 @@ from rltuner.study.guard import Limits
 from rltuner.study.server import create_app
 from rltuner.study.store import open_store
 
-BACKLOG = 128  # connections that are accepted before anything else is done
+BACKLOG = 128  # of the socket; the event loop accepts as many at a turn, before anything else
 FILES = connections.MOST + 8 * BACKLOG  # accepting and closing one take a few turns of the event loop
 
 
@@ -104,6 +104,7 @@ def server_config(app: Callable[..., Any]) -> uvicorn.Config:
 
 
 def _freeze(folder: Path) -> None:
+    """Freezes the study where it is not frozen, and prints its hash."""
     study = read_study(folder)
     if freeze(study):
         say(f"{folder}: frozen; from now on a change of study.toml, a clip or the key stops the study")
@@ -111,8 +112,9 @@ def _freeze(folder: Path) -> None:
 
 
 def allow_files() -> None:
-    """Raises this process's limit of open files, where the system lets it: connections that come all at once are open
-    for a moment before one of them is closed for each that is too many.
+    """Raises this process's limit of open files to `FILES`, where the system lets it.
+
+    In a burst, connections beyond the most that are served are open for a moment before they are closed.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)

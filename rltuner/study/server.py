@@ -39,7 +39,7 @@ STATIC = {
 MEDIA = {".flac": "audio/flac", ".wav": "audio/wav"}
 REFUSALS = {409: ("Not yet", "Back to the melodies"), 503: ("Stopped for now", "Try again")}
 STOPPED = "The study has been stopped for now. All answers so far are kept. Please try again later."
-EARLY = 0.9  # of two clips' duration must pass before an answer counts: clocks and browsers are not exact
+EARLY = 0.9  # share of two clips' duration before an answer counts: clocks and browsers are not exact
 
 Form = dict[str, str]
 
@@ -74,7 +74,7 @@ class Pages:
 
     @property
     def cookie(self) -> str:
-        """Of this study alone: cookies are shared by all ports of a host, and by all its paths."""
+        """Name of the session's cookie, this study's own: all ports and paths of a host share their cookies."""
         return f"listener_{self.study.digest[:12]}" + ("_preview" if self.preview else "")
 
     def check_unchanged(self) -> None:
@@ -122,17 +122,18 @@ class Pages:
         return answer
 
     def _is_another(self, session: Session, identifier: str) -> bool:
-        """The session in this browser is finished, and somebody else comes from the recruiting site."""
+        """Whether the session in this browser is finished and somebody else comes from the recruiting site."""
         if not identifier or session.stage != DONE:
             return False
         return session.recruiting_hash != guard.recruiting_hash(self.study.secret, identifier)
 
     def _deal(self, number: int) -> list[tuple[Trial, str, str]]:
+        """The trials of listener `number`, each with new random paths for its clips A and B."""
         trials = trials_of(self.study.plan, self.study.items, number)
         return [(trial, guard.new_path(), guard.new_path()) for trial in trials]
 
     def sound(self, request: Request, form: Fields) -> Response:
-        """The volume is set."""
+        """Moves the session on from the sound check: the listener has set the volume."""
         session = self._session(request)
         if session is not None and session.stage == SOUND:
             self.store.move(session, ABOUT if self.study.plan.listener_questions else TRIALS)
@@ -281,7 +282,7 @@ def _to_home() -> RedirectResponse:
 
 
 def _identifier(text: str) -> str:
-    """A recruiting site's id; 400 where it is none."""
+    """A recruiting site's id, "" for none; 400 where it is too long or not printable."""
     if len(text) > MAX_ID or not text.isprintable():
         raise HTTPException(400, "The id in this address is not usable.")
     return text

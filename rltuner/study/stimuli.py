@@ -46,7 +46,7 @@ Render = Callable[[Sequence[tuple[Path, Path]], float], None]  # (MIDI file, aud
 
 @dataclass(frozen=True)
 class Clip:
-    """A melody that is to be heard, [1, T], and the name it is served under."""
+    """A melody to be heard, a batch of one [1, T], with its source and the random name of its audio file."""
 
     source: str
     melody: Melodies
@@ -54,8 +54,8 @@ class Clip:
 
 
 def named(sources: Sequence[str]) -> list[tuple[str, str]]:
-    """(name in the results, source) of each: as NAME=SOURCE says, else a shipped name or `human` itself, of a path its
-    last part.
+    """(name in the results, source) of each: NAME=SOURCE gives both; otherwise the name is the last part of the path,
+    and a shipped name or `human` is its own.
 
     Raises InputError where fewer than two are given, or two have one name.
     """
@@ -82,7 +82,8 @@ def named(sources: Sequence[str]) -> list[tuple[str, str]]:
 def sources_of(design: Design, file: Path | None, given: Sequence[str]) -> list[tuple[str, str]]:
     """(name, source) of each source that is `given`, else of those that the study.toml `file` names.
 
-    Raises InputError for a name that says nothing of what it was made from, which is in its study's key alone.
+    Raises InputError where `file` names a source that is neither shipped nor `human`: what that was made from stands in
+    the private key of its study alone.
     """
     known = [*shipped_checkpoints(), HUMAN]
     unknown = [name for name in design.sources if name not in known]
@@ -106,8 +107,8 @@ def designed(
     Args:
       base: of another study, or the defaults.
       sources: their names in the results.
-      given: values of pairs, items, catch, qpm and seed; None keeps that of `base`. Of items as many as a listener hears
-        are taken where `base` has fewer, and at least 8 where 0 is given.
+      given: values of pairs, items, catch, qpm and seed; None keeps that of `base`. Where items is None or 0, it is as
+        many as a listener hears, but at least those of `base` (None) or 8 (0).
       bars, seconds: of every clip. Where neither is given, a clip has as many sixteenths as one of `base`.
     """
     changes = {name: value for name, value in given.items() if value is not None}

@@ -26,6 +26,7 @@ class Session:
 
     number: int
     stage: str
+    """SOUND, ABOUT, TRIALS or DONE."""
     recruiting_hash: str | None
     """Of the id that a recruiting site sent the listener with."""
 
@@ -39,6 +40,7 @@ class Dealt:
     path_a: str
     path_b: str
     shown_at: float | None
+    """When it was shown first, seconds since 1970; None where it was not."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Learner:
         self.target_value = copy.deepcopy(self.value).requires_grad_(False)
         loss = Loss(limit=config.huber, scale=scale)
         self.engine = engine_for(self.policy, self.value, self.reward_network, loss, config.threads)
-        """Computes all of it, on the device; what of it is compiled is its own affair."""
+        """Composes, and gives log-probabilities, scores and gradients."""
         self._of_policy = Learned(self.policy.network, self.engine.weights(self.policy.network))
         self._of_value = Learned(self.value, self.engine.weights(self.value))
         self._learned: list[Tensor] = [*self._of_policy.weights, *self._of_value.weights]
@@ -92,11 +92,11 @@ class Learner:
         return self.engine.log_prior(melodies)
 
     def log_prior_soon(self, melodies: Melodies) -> Callable[[], Tensor]:
-        """`log_prior` for who has something else to do meanwhile: what gives it, once, when it is there."""
+        """`log_prior` in the background; a function that waits for it (see `TorchEngine.log_prior_soon`)."""
         return self.engine.log_prior_soon(melodies)
 
     def goals(self, melodies: Melodies, rewards: Tensor, log_prior: Tensor | None = None) -> Tensor:
-        """The backup's targets under the target network, float32 [B, T]: what the events' scores should be.
+        """The backup's targets by the target networks, float32 [B, T]: what each S(s_t, a_t) should be.
 
         Args:
           melodies: on the learner's device.
@@ -149,7 +149,7 @@ class Learner:
         }
 
     def _networks(self) -> dict[str, Tensor]:
-        """All weights by name."""
+        """The weights of all networks that change, by name."""
         return {
             f"{module}.{name}": tensor
             for module, network in self._modules().items()

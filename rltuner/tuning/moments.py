@@ -1,4 +1,8 @@
-"""Adam's moments by parameter, whatever tensors it steps: so stored, a run goes on with any engine."""
+"""Adam's moments for a checkpoint, one entry a parameter.
+
+An engine may let the optimiser step one flat tensor in place of a network's parameters. Stored by parameter, a run can be
+resumed with any engine.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,11 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Learned(NamedTuple):
-    """A network that is learned."""
+    """A network that the optimiser changes."""
 
     network: nn.Module
     weights: list[Tensor]
-    """That the optimiser steps: all of the network's, in its parameters' order, whole or in fewer tensors."""
+    """The tensors that the optimiser steps: the parameters themselves, or one flat tensor that holds them in order."""
 
 
 def moments_of(optimiser: torch.optim.Optimizer, learned: Sequence[Learned]) -> dict[str, Tensor]:
@@ -60,7 +64,7 @@ def restore_moments(
 
 
 def _numbered(learned: Sequence[Learned]) -> Iterator[tuple[int, list[nn.Parameter], list[Tensor]]]:
-    """Of each network: the number of its first parameter, its parameters, and what the optimiser has instead."""
+    """For each network the number of its first parameter, its parameters, and the tensors that the optimiser steps."""
     first = 0
     for network, weights in learned:
         parameters = list(network.parameters())

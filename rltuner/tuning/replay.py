@@ -19,12 +19,12 @@ MOST_COMPOSED = 2**53  # melodies in all: places are counted on from there
 
 
 class Replay:
-    """A ring of at most `capacity` melodies of one length and one width of context, on the CPU."""
+    """A ring buffer of at most `capacity` melodies of one length and one width of context, on the CPU."""
 
     def __init__(self, capacity: int, steered: int = 0) -> None:
         self.capacity = capacity
         self.steered = Replay(steered) if steered else None
-        """A ring of its own for melodies that particles steered; None where there is none."""
+        """A buffer of its own for melodies that particles steered; None where there are none."""
         self.composed = 0
         """Melodies added in all; the ring holds the last `capacity` of them."""
         self.events = torch.empty((0, 0), dtype=torch.int64)

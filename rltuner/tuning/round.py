@@ -73,7 +73,7 @@ def tune_round(
 
 
 def compose(learner: Learner, generator: torch.Generator, done: float) -> Melodies:
-    """A batch by the policy, explored as the configuration says after that share of all events."""
+    """The round's rollout: a batch by the policy, after the share `done` of all events, with which epsilon falls."""
     config = learner.config
     melodies = learner.compose(
         config.batch_size,
@@ -86,7 +86,7 @@ def compose(learner: Learner, generator: torch.Generator, done: float) -> Melodi
 
 
 def score(learner: Learner, book: RuleBook, melodies: Melodies) -> tuple[Scored, dict[str, Tensor]]:
-    """The melodies with their rewards and log p, and the book's scores by rule, float32 [B, T] on the CPU."""
+    """The melodies with their rewards and log p; besides the book's scores by rule, float32 [B, T], on the CPU."""
     config = learner.config
     waited_for = learner.log_prior_soon(melodies)
     try:
@@ -101,7 +101,7 @@ def score(learner: Learner, book: RuleBook, melodies: Melodies) -> tuple[Scored,
 
 
 def figures(learner: Learner, new: Scored, by_rule: dict[str, Tensor]) -> dict[str, float]:
-    """What a round records of the melodies composed, means over them."""
+    """A round's record: means over the melodies composed."""
     melodies, log_prior = new.melodies, new.log_prior
     assert log_prior is not None
     paid = {name: float(values.sum(dim=1).mean()) for name, values in by_rule.items()}
@@ -126,7 +126,7 @@ def keep(
     updates: int,
     done: float,
 ) -> list[Scored]:
-    """Keeps the new melodies; what else is learned from in this round: kept, steered and edited ones."""
+    """Puts the new melodies into the replay; returns what else is learned from: kept, steered and edited melodies."""
     config, melodies, parts = learner.config, new.melodies, []
     if len(replay) and (count := round(config.replayed * config.batch_size)):
         parts.append(_kept(learner, *replay.draw(count, melodies, generator)))
@@ -153,7 +153,7 @@ def _kept(learner: Learner, melodies: Melodies, rewards: Tensor) -> Scored:
 def learn(
     learner: Learner, parts: Sequence[Scored], generator: torch.Generator, updates: int, done: float
 ) -> float:
-    """Gradient steps on all the melodies in minibatches, `passes` times; the mean loss before each step."""
+    """Gradient steps on minibatches of all the melodies, `passes` times over; returns the mean of the losses."""
     config = learner.config
     pool = Melodies.concatenate([part.melodies for part in parts])
     rewards = torch.cat([part.rewards for part in parts])

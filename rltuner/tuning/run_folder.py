@@ -56,7 +56,7 @@ class RunFolder:
         replay: Replay,
         generator: torch.Generator,
     ) -> tuple[RunFolder, ExitStack]:
-        """A new folder with the state before the first update, there whole or not at all, and its lock, held.
+        """Makes a new run folder, with the state before the first update, in one step; returns it and its lock, held.
 
         InputError where it exists; a folder that exists is never touched.
         """

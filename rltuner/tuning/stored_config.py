@@ -49,7 +49,7 @@ def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
 
 
 def _refuse_fewer_events(stored: FinetuneConfig, events: int) -> None:
-    """InputError where the run has composed more than that already: nothing of it would be undone."""
+    """InputError where the run has composed more events already: none can be taken back."""
     # Not before it is needed: --help must not wait for torch.
     from rltuner.storing.state import read_manifest
 
@@ -64,7 +64,7 @@ def _refuse_fewer_events(stored: FinetuneConfig, events: int) -> None:
 
 
 def config_of_run(folder: Path, rules: str | None) -> FinetuneConfig:
-    """The stored configuration of a run; InputError where the folder is none of a run, in what it is instead."""
+    """The stored configuration of a run; where the folder holds none, InputError says what it is instead."""
     if not os.path.isdir(folder):
         raise InputError(
             f"{folder}: no such run folder; give the one that finetune wrote, such as runs/psi-1"

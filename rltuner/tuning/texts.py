@@ -19,7 +19,7 @@ from rltuner.tuning.presets import preset
 
 @dataclass
 class Findings:
-    """What the texts tell: figures of melodies composed after tuning, and of tuning itself."""
+    """The figures in the texts: of melodies composed before and after tuning, and of tuning itself."""
 
     columns: dict[str, dict[str, float]] = field(default_factory=dict)
     """The paper's rows, before and after; empty where the configuration asks for no evaluation."""

@@ -1,4 +1,4 @@
-"""Composing while tuning: what `compose` does, by one kernel and in the learner's threads, up to rounding the same.
+"""Composing by one kernel, shares of a batch side by side in threads: `networks.compose` up to rounding.
 
 All random numbers are drawn beforehand, in the order in which `compose` draws them, so that shares of the melodies can be
 composed side by side.
@@ -35,7 +35,7 @@ def _filled_up(by_gate: Tensor, units: int, inputs: int | None = None) -> Tensor
 
 
 class Weights(NamedTuple):
-    """Of one network."""
+    """The weights of one network."""
 
     layers: Sequence[Sequence[Tensor]]
     """Of each LSTM layer, as `recurrence.hidden_states` takes them."""
@@ -53,7 +53,7 @@ def actor(
     temperature: float = 1.0,
     epsilon: float = 0.0,
 ) -> tuple[Callable[[slice], None], Tensor]:
-    """What composes a share of the melodies with these contexts [B, P], and where it writes their events, int64 [B, T].
+    """A function that composes a slice of a batch, and the tensor that it writes the events to, int64 [B, T].
 
     Args:
       networks: whose logits are summed: softmax(log p + G) is that of the sum of both networks'. Of as many layers each,

@@ -1,6 +1,6 @@
 """From a study's answers to its figures: who counts, then what each question says.
 
-Exclusions come first. Catch trials enter no figure but them.
+Exclusions come first. Catch trials decide about them, and enter the figures of no question.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Finding:
     contrasts: tuple[Contrast, ...]
     strengths: Strengths
     alpha: float
-    """Krippendorff's, ordinal; units are the items, observers the listeners."""
+    """Krippendorff's α, ordinal; units are the items, observers the listeners."""
     alpha_items: int
     """Items that two or more listeners judged."""
 
@@ -84,9 +84,9 @@ class Analysis:
     findings: tuple[Finding, ...]
     """Of each question; none where nobody who counts has judged a pair."""
     seconds: float
-    """Median of a trial's."""
+    """Median over the trials of included listeners, from when a pair was shown to its answer; NaN without any."""
     plays: float
-    """Mean of a clip's."""
+    """Mean number of times that a clip of those trials was played; NaN without any."""
 
     @property
     def tally(self) -> Counter[str]:
@@ -153,6 +153,7 @@ def _finding(
 
 
 def _wins(ratings: NDArray[np.float64]) -> tuple[int, int, int]:
+    """Ratings above, at and below the middle of the scale: trials won, undecided, lost."""
     return int((ratings > MIDDLE).sum()), int((ratings == MIDDLE).sum()), int((ratings < MIDDLE).sum())
 
 

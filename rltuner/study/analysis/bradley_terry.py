@@ -43,7 +43,7 @@ class Strengths:
 
 
 def fit(counts: Floats, contrasts: Sequence[tuple[int, int]], sources: int) -> tuple[Floats, Floats]:
-    """The maximum of many data sets at once.
+    """Maximum a posteriori estimates for R data sets at once, by Newton's method.
 
     Args:
       counts: [R, C, 3]; of each contrast (a, b) how often a was preferred, none was, b was.

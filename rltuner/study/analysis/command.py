@@ -40,7 +40,10 @@ def run_export(folder: Path, database: str | None, simulated: bool, out: Path | 
 def read_analysis(
     folder: Path, database: str | None = None, simulated: bool = False, seed: int = 0
 ) -> Analysis:
-    """The analysis of a study's answers, or of its simulated listeners'."""
+    """The analysis of a study's answers, or of its simulated listeners'; `seed` is the bootstrap's.
+
+    Raises InputError where the study or its database cannot be used, or nobody has answered yet.
+    """
     study = read_study(folder)
     address = database or sqlite_address(folder / (SIMULATED if simulated else ANSWERS))
     store = open_store(address, study.digest, simulated=simulated, create=False)

@@ -93,6 +93,7 @@ def rule_in_words(plan: Plan) -> str:
 
 
 def judgement(study: Study, row: Mapping[str, Any]) -> Judgement:
+    """A trial with its answer, a row of `Store.rows`, turned so that the contrast's first source comes first."""
     a, b = row["clip_a"], row["clip_b"]
     source_a, source_b = study.source_of[a], study.source_of[b]
     order = [HUMAN_CATCH, RANDOM_CATCH, *study.plan.design.sources]
@@ -115,6 +116,16 @@ def judgement(study: Study, row: Mapping[str, Any]) -> Judgement:
 def listeners_of(
     plan: Plan, sessions: Sequence[Mapping[str, Any]], judgements: Sequence[Judgement]
 ) -> tuple[Listener, ...]:
+    """All listeners by number, each with whether it counts.
+
+    A session with too few answers is incomplete, whatever else; then a recruiting id that came before excludes, then
+    missed catch trials. Which of two sessions of one id came first is decided by the time of consent.
+
+    Args:
+      plan: its rule for exclusions decides.
+      sessions: as `Store.rows` gives them.
+      judgements: every trial that was answered.
+    """
     rule = plan.exclusions
     decides = plan.catch_question.id
     answered = Counter(one.listener for one in judgements)

@@ -31,7 +31,7 @@ STATUSES = (INCLUDED, INCOMPLETE, REPEATED, CAUGHT)
 
 
 def print_analysis(analysis: Analysis) -> None:
-    """Exclusions first, then every question."""
+    """Prints the analysis as tables: exclusions first, then every question."""
     show = output_console.print
     mark = "SIMULATED LISTENERS, NO PEOPLE: " if analysis.simulated is not None else ""
     if mark:
@@ -66,7 +66,7 @@ def write_report(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def number(value: float, digits: int) -> str:
-    """So many decimals; a dash for NaN."""
+    """The value with so many decimals; a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 

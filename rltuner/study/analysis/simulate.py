@@ -94,7 +94,7 @@ def simulate(study: Study, simulated: Simulated, number: int = 0) -> tuple[list[
 def rows_as_read(
     sessions: Sequence[Row], trials: Sequence[Row], answers: Sequence[Row]
 ) -> tuple[list[Row], list[Row]]:
-    """What `Store.rows` would give of them."""
+    """The rows of `simulate` as `Store.rows` would give them: sessions, and trials with their answers."""
     return list(sessions), [{**trial, **answer} for trial, answer in zip(trials, answers, strict=True)]
 
 
