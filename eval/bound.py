@@ -49,7 +49,16 @@ def bound(
     """J of the policy and log Z on the same random-note primers, all at gamma = 1 and temperature 1.
 
     log Z is estimated twice, by particles that the Note RNN proposes and by particles that the policy proposes; each
-    estimate is on average too low, so the larger one counts. `melodies` composed for J, at least one a primer.
+    estimate is on average too low, so the larger one counts.
+
+    Args:
+      policy: whose J is measured.
+      book, c: the reward is the book's total, divided by c.
+      length: events a melody.
+      melodies: composed for J; rounded up to as many for each primer.
+      primers: random-note primers.
+      particles: of each primer, in two particle systems of half as many.
+      seed: of all drawing.
     """
     generator = torch.Generator().manual_seed(seed)
     contexts = primer_contexts(policy, "random_note", primers, generator)

@@ -39,7 +39,7 @@ class Copy:
 
 
 class TrainingTunes:
-    """Tunes, made ready for looking things up in them."""
+    """An index of tunes by the hashes of their runs of n events, for each n of `sizes`, in any transposition."""
 
     def __init__(self, tunes: Sequence[Tune], sizes: Sequence[int] = SIZES) -> None:
         self.tunes = tuple(tunes)
@@ -65,7 +65,7 @@ class TrainingTunes:
         self._intervals = _local(self.events[None], self.tune_of[None])[0]
 
     def shared_runs(self, melodies: Melodies, n: int) -> Counts:
-        """Runs of n events that a training tune has / runs of n events with two onsets or more."""
+        """Runs of n events that a training tune has / runs of n events with two onsets or more; n is one of `sizes`."""
 
         def count(part: Melodies) -> dict[str, Counts]:
             rows, time = part.events.shape

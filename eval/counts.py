@@ -19,13 +19,13 @@ from rltuner.melody import Melodies
 REPLICATES = 1_000
 MOST_GROUPS = 10_000
 LEVEL = 0.95
-FEWEST = 5  # groups that an interval takes
-BATCH = 8_192  # melodies counted at a time: what is computed on the way fits into the cache's neighbourhood
+FEWEST = 5  # groups; with fewer no interval is given
+BATCH = 8_192  # melodies counted at a time, so that intermediate tensors stay small enough for the caches
 
 
 @dataclass(frozen=True)
 class Counts:
-    """One metric, by melody."""
+    """A metric as one numerator and one denominator for each melody."""
 
     numerator: Tensor
     """float64 [B]."""
@@ -109,7 +109,10 @@ class Estimate:
 
 
 def interval(value: float, replicates: Tensor, level: float = LEVEL) -> Estimate:
-    """The value with the percentile interval of its replicates [R]; NaN where they are."""
+    """The value with the percentile interval of its replicates [R], NaN ones left out.
+
+    The interval is NaN where the value, or every replicate, is.
+    """
     known = replicates[~replicates.isnan()]
     if not len(known) or math.isnan(value):
         return Estimate(value, math.nan, math.nan)

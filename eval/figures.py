@@ -117,7 +117,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def write_text(file: Path, text: str) -> None:
-    """InputError where the file cannot be written."""
+    """Writes a text file in UTF-8; InputError where it cannot be written."""
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -58,7 +58,7 @@ class Judgement:
     counts: dict[str, Counts]
     """Of the rows that are ratios over melodies."""
     replicates: dict[str, Tensor]
-    """Of the same rows."""
+    """Bootstrap replicates of the same rows, float64 [R] each."""
     copies: list[Copy] = field(default_factory=list)
     """The most-copied melodies."""
     likeness_windows: int = 0
@@ -66,7 +66,7 @@ class Judgement:
 
     @property
     def name(self) -> str:
-        """The source's."""
+        """Name of the source."""
         return self.source.name
 
     @property
@@ -150,6 +150,7 @@ def _fidelity(
 
 
 def _per_event(sums: Tensor, melodies: Melodies) -> Counts:
+    """Sums over each melody's events [B] as a metric an event."""
     return Counts(sums.double(), melodies.lengths.double())
 
 
@@ -168,7 +169,7 @@ def _reverse_kl(policy: Policy, standards: Standards) -> Estimate:
 
 
 def _diversity(melodies: Melodies, seed: int) -> dict[str, Estimate]:
-    """What is about the set and not about its melodies; resampling would make copies, so no bootstrap."""
+    """Metrics of the whole set of melodies. No bootstrap: resampling makes copies, and copies are what they count."""
 
     def exact(value: float) -> Estimate:
         return Estimate(value, math.nan, math.nan)

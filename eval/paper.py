@@ -1,4 +1,4 @@
-"""The RL Tuner paper's eleven rows, and what it published in them.
+"""The RL Tuner paper's eleven rows. What the paper published in them is in `published`.
 
 Conventions
 -----------
@@ -65,7 +65,7 @@ def evaluate(melodies: Melodies, *, key: str = "C major") -> dict[str, float]:
 
 
 def row_counts(melodies: Melodies, *, key: str = "C major") -> dict[str, Counts]:
-    """The eleven rows by melody."""
+    """The eleven rows, as `evaluate` gives them, with numerator and denominator of each melody."""
     parsed = Key.parse(key)
     return in_batches(lambda part: _row_counts(part, parsed), melodies)
 

@@ -1,6 +1,6 @@
 """What the RL Tuner paper published in its eleven rows, for models trained on other data."""
 
-# Published in the paper (its results table) and in the Magenta post of 2016, for models trained on other data.
+# From the paper's results table and the Magenta post of 2016.
 PUBLISHED: dict[str, dict[str, float]] = {
     "paper Note RNN": {
         "notes_excessively_repeated": 0.633,

@@ -17,7 +17,7 @@ def mean_rewards(melodies: Melodies, book: RuleBook) -> dict[str, float]:
 
 
 def reward_counts(melodies: Melodies, book: RuleBook) -> dict[str, Counts]:
-    """The same by melody."""
+    """Each rule's weighted reward, and "total", of each melody, summed over its events."""
     return {name: mean_of(rewards.double().sum(dim=1)) for name, rewards in book.score(melodies).items()}
 
 
@@ -29,7 +29,7 @@ def held_out_rewards(melodies: Melodies, *, key: str = "C major") -> dict[str, f
 
 
 def held_out_counts(melodies: Melodies, rules: dict[str, Rule]) -> dict[str, Counts]:
-    """The same by melody."""
+    """Each held-out rule's reward of each melody, summed over its events; `rules` as `held_out_rules` gives them."""
     return {
         name: mean_of(rewards_of(name, rule, melodies).double().sum(dim=1)) for name, rule in rules.items()
     }

@@ -15,7 +15,7 @@ from rltuner.rules.held_out import HELD_OUT
 Kind = Literal["share", "correlation", "number", "reward"]
 Wanted = Literal["↓", "↑", "→0", "½", ""]
 STEP_SHARES = ("notes_excessively_repeated", "notes_not_in_key", "notes_in_motif", "notes_in_repeated_motif")
-SOUNDING = "_sounding"
+SOUNDING = "_sounding"  # ends the names of rows that are shares of sounding notes instead of steps
 
 
 @dataclass(frozen=True)

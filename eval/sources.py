@@ -164,7 +164,7 @@ def _moved_by(files: Sequence[Path]) -> int:
 
 
 def is_file(path: Path) -> bool:
-    """False, without an error, also for a name that no file can have."""
+    """Whether the path is a file; False, without an error, also for a name that no file can have."""
     return os.path.isfile(path)
 
 

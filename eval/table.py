@@ -20,7 +20,7 @@ NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 
 def without_intervals(columns: Mapping[str, Mapping[str, float]]) -> Columns:
-    """Values without intervals."""
+    """Bare values, source -> row name -> value, as estimates whose intervals are NaN."""
     return {
         source: {name: Estimate(value, math.nan, math.nan) for name, value in values.items()}
         for source, values in columns.items()
@@ -98,7 +98,7 @@ def _fitted(
 
 
 def markdown_table(columns: Columns, rows: Sequence[Row] = PAPER_ROWS, with_intervals: bool = False) -> str:
-    """The same as Markdown."""
+    """The rows as Markdown: a table a section, under its heading where there are several."""
     lines = []
     sections = by_section(rows)
     for section, found in sections.items():

@@ -22,6 +22,7 @@ WIDEST = 12  # semitones; wider intervals are counted as these
 
 
 def _share(chosen: Tensor, melodies: Melodies) -> Tensor:
+    """Chosen steps, bool [B, T], as a share of the steps of each melody: float64 [B]; NaN for an empty one."""
     count = (chosen & melodies.valid).sum(dim=1).double()
     return torch.where(melodies.lengths > 0, count / melodies.lengths.clamp(min=1), NAN)
 
@@ -146,6 +147,7 @@ FEATURES: dict[str, Callable[[Melodies], Tensor]] = {
 
 
 def _histogram(values: Tensor, chosen: Tensor, size: int) -> Tensor:
+    """How often each number below `size` is among the chosen values of a row: [B, T] -> float64 [B, size]."""
     counts = torch.zeros(len(values), size, dtype=torch.float64)
     return counts.scatter_add_(1, torch.where(chosen, values, 0), chosen.double())
 

@@ -14,7 +14,7 @@ METRICS = "metrics.jsonl"  # in the folder of a run
 RECORDED = ("updates", "events", "events_per_second", "rule_reward", "log_prior", "kl", "objective")
 
 
-MOST_RECORDED = 1e30  # of a number in a record: far beyond any, and near enough for plots
+MOST_RECORDED = 1e30  # largest number in a record: far beyond any real one, and still plottable
 _STYLES = ("-", "--", ":", "-.")
 
 

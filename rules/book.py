@@ -82,7 +82,7 @@ class RuleBook:
         return {**scores, TOTAL: total}
 
     def earned(self, melodies: Melodies, scores: Mapping[str, Tensor]) -> Tensor:
-        """The total reward as it is earned, float32 [B, T]: the same sum a melody, less of it at the end.
+        """The total reward redistributed over a melody's events, float32 [B, T]: the same return, less of it at the end.
 
         A rule that pays for a whole melody at its last event may tell what each event changed (its method `as_earned`);
         the others are taken from `scores`, what `score` gave. Source: Arjona-Medina et al., "RUDDER: Return Decomposition
@@ -103,7 +103,7 @@ class RuleBook:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What tells this book from any other, as JSON holds it: what a run stores and compares when it goes on.
+        """What tells this book from any other, as JSON values: a run stores it, and compares it when it is resumed.
 
         The resolved content, the package and version (or file) of every rule that rltuner does not ship, and the hash
         of the Python rule file.
@@ -115,7 +115,11 @@ class RuleBook:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the record but for its wording; two books that score alike by construction share it."""
+        """SHA-256 of the record, hexadecimal, without `description` and `key`: books that score alike by construction
+        share it.
+
+        The key that a rule is judged in is among the rule's parameters, so it counts all the same.
+        """
         counted = {name: value for name, value in self.record.items() if name not in ("description", "key")}
         return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
@@ -157,6 +161,7 @@ def load_rulebook(name_or_path: str | os.PathLike[str], *, key: str | None = Non
 
 
 def _identity(text: str) -> str:
+    """A name that two spellings of one book share: a shipped name, else the resolved path."""
     return text if text in book_names() else str(Path(text).resolve())
 
 
@@ -180,7 +185,7 @@ def _read_table(text: str) -> dict[str, Any]:
 
 
 def _bytes_of(file: Path) -> bytes:
-    """The content, one byte more than a book may have at most."""
+    """The content, cut one byte above the largest size of a book, so that a larger file shows."""
     try:
         with file.open("rb") as opened:
             return opened.read(LARGEST_FILE + 1)
@@ -217,7 +222,7 @@ def _with_parents(table: Mapping[str, Any], seen: list[str], folder: Path) -> di
 
 
 def entries_of(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Its table of rules; {} where there is none, or something else."""
+    """The table of rules in a book's content; {} where there is none, or something else in its place."""
     rules = table.get("rules", {})
     return rules if isinstance(rules, Mapping) else {}
 

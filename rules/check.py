@@ -1,4 +1,4 @@
-"""Does a rule keep its contract? Tried on melodies of many kinds; what a proof would need, it cannot give.
+"""Checks of whether a rule keeps its contract, on melodies of many kinds. They are tests: passing all is no proof.
 
 Each check is a statement about rewards that holds for every correct rule:
 
@@ -77,7 +77,7 @@ def examine(name: str, rule: Rule) -> Findings:
 
 
 def cost(name: str, rule: Rule) -> float:
-    """Microseconds an event."""
+    """Microseconds that a rule takes an event: the median of five runs on 512 melodies of 32, after one to warm up."""
     events = torch.randint(38, (TIMED, 32), generator=torch.Generator().manual_seed(0))
     seconds = []
     for _ in range(6):

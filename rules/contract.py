@@ -94,6 +94,7 @@ def refuse_results(name: str, definition: Any) -> None:
 
 
 def _refuse_fields(where: str, definition: type) -> None:
+    """RuleError unless a class is a frozen dataclass with fields of plain types, each with a default of its type."""
     parameters: Any = getattr(definition, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen or "__call__" not in dir(definition):
         raise RuleError(
@@ -137,7 +138,7 @@ def _refuse_signature(where: str, definition: Any, argument: Any, result: Any) -
     expected = getattr(argument, "__name__", str(argument)) if isinstance(argument, type) else str(argument)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
-        return  # a decorator's: the probe decides
+        return  # a decorator's: `refuse_results` decides
     if not parameters or parameters[0].kind not in positional:
         raise RuleError(f"{where}: takes no argument; expected one, {expected}")
     if len(parameters) > 1:
@@ -161,12 +162,15 @@ def _shown(kind: Any) -> str:
 def _hints(thing: Any) -> dict[str, Any]:
     try:
         return get_type_hints(thing)
-    except Exception:  # an annotation that cannot be resolved says nothing; the probe decides
+    except Exception:  # an annotation that cannot be resolved says nothing: results decide
         return {}
 
 
 def lifted(name: str, definition: Any) -> Any:
-    """A rule of `Melodies` from one of lists; see `rules.rule.melody_rule`."""
+    """Turns a rule of one melody, list[int] -> list[float], into a rule of `Melodies`; see `rules.rule.melody_rule`.
+
+    Raises RuleError where its signature or its fields break the contract.
+    """
     where = f"{where_defined(definition)}: rule {name!r}"
     if isinstance(definition, type):
         _refuse_fields(where, definition)
@@ -193,6 +197,7 @@ def lifted(name: str, definition: Any) -> Any:
 
 
 def _melody_by_melody(where: str, function: Callable[[list[int]], list[float]], melodies: Melodies) -> Tensor:
+    """Rewards of each melody by itself, float32 [B, T]; RuleError unless each is a list of as many finite numbers."""
     rewards = torch.zeros(melodies.events.shape)
     for row, length in enumerate(melodies.lengths.tolist()):
         events = melodies.events[row, :length].tolist()

@@ -26,7 +26,8 @@ class HighLowUnique:
         return is_last(melodies) * (self.reward * earned)[:, None]
 
     def as_earned(self, melodies: Melodies) -> Tensor:
-        """The same sum a melody: what each event changed of the reward that the melody would get if it ended there."""
+        """The same return redistributed, float32 [B, T]: an event earns what it changes of the reward that the melody
+        would get if it ended there."""
         if not melodies.events.numel():
             return torch.zeros(melodies.events.shape)
         low = torch.where(
@@ -65,6 +66,7 @@ def _is_once_so_far(values: Tensor) -> Tensor:
 
 
 def _occurs_once(classes: Tensor, counted: Tensor, highest: bool) -> Tensor:
+    """bool [B]: the highest, or lowest, of each melody's classes [B, T] occurs once among the counted places [B, T]."""
     if not classes.shape[1]:
         return counted.any(dim=1)
     extreme = classes.amax(dim=1) if highest else classes.amin(dim=1)

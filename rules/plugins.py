@@ -51,6 +51,7 @@ class RuleFile:
         return [name for name in self.rules if not (isinstance(named, dict) and name in named)]
 
 
+# Rule files that were read, by their resolved path, each with the rules it registered.
 _FILES: dict[Path, tuple[RuleFile, dict[str, Entry]]] = {}
 
 

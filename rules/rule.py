@@ -113,6 +113,7 @@ def _register(name: str, definition: R) -> R:
 
 
 def _origin(definition: Any) -> tuple[str, str]:
+    """(file, qualified name) of a definition; equal where the same file defines it again."""
     return where_defined(definition), definition.__qualname__
 
 
@@ -139,7 +140,7 @@ def registering(source: str, packaged: bool = False) -> Iterator[dict[str, Entry
 
 
 def prove(entry: Entry) -> None:
-    """InputError where a rule does not keep what the contract asks of its results; each is tried once."""
+    """Tries a registered rule on a few melodies, once; InputError where its results break the contract."""
     if entry.name not in _PROVEN:
         refuse_results(entry.name, entry.definition)
         _PROVEN.add(entry.name)

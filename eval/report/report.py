@@ -27,7 +27,7 @@ from rltuner.storing.checkpoints import find_checkpoint
 
 ROLLS = 12
 EFFECT_FLOOR = 0.2  # Cohen's "small"
-TOLD = {"events", "rule_reward", "kl", "objective", "log_prior"}  # of a record that tuning writes
+TOLD = {"events", "rule_reward", "kl", "objective", "log_prior"}  # of a record: what the tuning figure draws
 
 
 def write_report(
@@ -67,7 +67,7 @@ def _draw(config: EvaluateConfig, judgements: Sequence[Judgement], human: Source
     drawn: Drawn = []
 
     def add(kind: str, caption: str, figure: Any, source: str = "") -> None:
-        """Numbered, since two sources may differ only in what a file name cannot hold."""
+        """Adds a figure. Its file name is numbered: two sources may differ only in what a file name cannot hold."""
         whose = f"_{_file_name(source)}" if source else ""
         drawn.append((f"{len(drawn) + 1:02}_{kind}{whose}", caption, figure))
 

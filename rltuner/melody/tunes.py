@@ -7,7 +7,7 @@ Conventions
 * Events are the classes of `grid`, in the canonical form: a silence is one NOTE_OFF followed by
   NO_EVENTs, and a silence at the start is NO_EVENTs only.
 * A file of tunes is one safetensors file: "events" (int8, all tunes end to end), "offsets" (int64 [N + 1]:
-  tune i is events[offsets[i]:offsets[i + 1]]), and one JSON object in the metadata: titles, credits, metres and keys.
+  tune i is events[offsets[i]:offsets[i + 1]]), and one JSON object in the metadata: titles, credits, metres, keys, info.
   One metadata entry, since safetensors writes several in any order, and equal tunes must give equal bytes. Files of the
   format "rltuner tunes 1", with several entries, are read too.
 """

@@ -1,4 +1,4 @@
-"""Supervised training of a Note RNN on windows of tunes: from the corpus to the checkpoint, and resumed where it stopped."""
+"""Supervised training of a Note RNN on windows of tunes: from a corpus to a checkpoint, and resumed after a stop."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ STATE, METRICS = (
 
 
 def settings_of(config: PretrainConfig) -> dict[str, Any]:
-    """The configuration as JSON values, without `out` and `resume`: a folder may be moved."""
+    """The configuration as JSON values, without `out` and `resume`: where it lies says the folder itself."""
     values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
     return {name: value for name, value in values.items() if name not in ("out", "resume")}
 

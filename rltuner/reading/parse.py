@@ -22,7 +22,7 @@ from rltuner.reading.time_limit import OutOfTimeError, within
 PARSER_VERSION = 5  # raise it with every change that alters a tune, so that cached corpora are parsed again
 LONGEST_BAR = 256  # steps, 16 whole notes; one bar of 1000000000/1 would be a list of that many events
 SECONDS = (
-    4.0  # of CPU time a tune, a thousand times what one takes; a signal can come late: it ends within 5
+    4.0  # of CPU time a tune, a thousand times what one takes; the signal can come late, but within 5 it ends
 )
 READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (content, source)
     "abc": read_abc,

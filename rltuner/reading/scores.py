@@ -33,7 +33,7 @@ def read_musicxml(path: str, source: str) -> list[Draft]:
     from music21 import converter
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # warnings are of single measures; what is wrong with the file is raised
+        warnings.simplefilter("ignore")  # they are of single measures; what is wrong with the file is raised
         score = converter.parse(path, format="musicxml", forceSource=True, storePickle=False)
     parts = [part for part in (score.parts or [score]) if part.pitches]
     name = (score.metadata and score.metadata.title) or Path(source).stem

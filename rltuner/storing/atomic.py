@@ -1,5 +1,5 @@
-"""Files that must not be half-written. A module of its own, since `checkpoints` imports torch, which the study server need
-not wait for.
+"""Files that must not be half-written. A module of its own, apart from `checkpoints`, so that the study server imports no
+torch.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ def _uses(plan: Plan, place: int, listener: int) -> tuple[int, int]:
     every, remainder = divmod(plan.design.pairs, contrasts)
 
     def before(n: int) -> int:
-        """Uses by listeners 0 to n - 1: `every` a listener, and of n * remainder further ones, dealt to the places in turn
-        from place 0 on, those that fall to this place."""
+        """Uses by listeners 0 to n - 1: `every` each, and of n * remainder further ones, which are dealt to the places
+        in turn from place 0 on, those that fall to this place."""
         return n * every + (n * remainder - place + contrasts - 1) // contrasts
 
     return before(listener), before(listener + 1) - before(listener)

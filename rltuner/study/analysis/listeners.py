@@ -118,8 +118,8 @@ def listeners_of(
 ) -> tuple[Listener, ...]:
     """All listeners by number, each with whether it counts.
 
-    A session with too few answers is incomplete, whatever else; then a recruiting id that came before excludes, then
-    missed catch trials. Which of two sessions of one id came first is decided by the time of consent.
+    Reasons for exclusion go in this order: too few answers; the recruiting id of an earlier complete session, by the time
+    of consent; too many missed catch trials.
 
     Args:
       plan: its rule for exclusions decides.
