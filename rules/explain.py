@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rltuner.console import output_console, say
 from rltuner.errors import InputError
-from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies
+from rltuner.melody import NO_EVENT, NOTE_OFF, NUM_SPECIAL_EVENTS, Melodies
 from rltuner.melody.key import Key
 from rltuner.reading.songs import Song, krumhansl_key, read_song
 from rltuner.rules.book import RuleBook, load_rulebook
@@ -78,7 +78,7 @@ def event_name(event: int, melody: Melodies) -> str:
     """ "C4" for an onset (middle C is C4), "hold", "rest"."""
     if event in (NOTE_OFF, NO_EVENT):
         return "rest" if event == NOTE_OFF else "hold"
-    pitch = event - 2 + melody.vocabulary.min_pitch
+    pitch = event - NUM_SPECIAL_EVENTS + melody.vocabulary.min_pitch
     return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 

@@ -27,7 +27,6 @@ from rltuner.storing.checkpoints import find_checkpoint
 
 ROLLS = 12
 EFFECT_FLOOR = 0.2  # Cohen's "small"
-TOLD = {"events", "rule_reward", "kl", "objective", "log_prior"}  # of a record: what the tuning figure draws
 
 
 def write_report(
@@ -116,7 +115,7 @@ def _records(source: str) -> list[dict[str, Any]]:
         folder = find_checkpoint(source)
         for place in (folder, folder.parent):
             if records := tuning_records(place / METRICS):
-                return records if all(record.keys() >= TOLD for record in records) else []
+                return records
     except InputError:  # of another program, or damaged: the figures do not depend on it
         pass
     return []

@@ -10,24 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rltuner.errors import InputError, suggest
-from rltuner.reading.abc_notation import split_abc
-from rltuner.reading.parse import PARSER_VERSION, Item, Parsed
+from rltuner.reading.abc_notation import decoded, split_abc
+from rltuner.reading.parse import KINDS, MAX_FILE_BYTES, PARSER_VERSION, Item, Parsed
 
 # Folders of the corpus that music21 installs.
 NAMED = {"tunebooks": ("oneills1850", "ryansMammoth"), "airds": ("airdsAirs",), "essen": ("essenFolksong",)}
-
-
-KINDS = {
-    ".abc": "abc",
-    ".mid": "midi",
-    ".midi": "midi",
-    ".musicxml": "musicxml",
-    ".mxl": "musicxml",
-    ".xml": "musicxml",
-}
-
-
-MAX_FILE_BYTES = 10_000_000  # the parsers have tighter limits
 
 
 def files_of(name: str) -> list[tuple[str, Path]]:
@@ -76,7 +63,7 @@ def items_of(files: Sequence[tuple[str, Path]]) -> tuple[list[Item], list[Parsed
             items.append(Item(kind, source, os.fspath(path)))
             continue
         try:
-            tunes = split_abc(_decode(data))
+            tunes = split_abc(decoded(data))
         except InputError as error:
             unreadable.append(Parsed(source, "broken", detail=str(error)))
             continue
@@ -86,10 +73,3 @@ def items_of(files: Sequence[tuple[str, Path]]) -> tuple[list[Item], list[Parsed
             for number, tune in zip(numbers, tunes, strict=True)
         ]
     return items, unreadable, digest.hexdigest()
-
-
-def _decode(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")  # what old ABC files are in; never fails

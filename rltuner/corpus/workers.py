@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from typing import Any, Generic, TypeVar
 
-from rltuner.errors import InputError
 from rltuner.reading.time_limit import PATIENCE
 
 Task = TypeVar("Task")
@@ -165,10 +164,3 @@ def _end(code: int | None, seconds: float) -> str:
         return _too_long(seconds)
     end = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     return f"ended the process that read it ({end})"
-
-
-def unfailed(result: Result | Failed, name: str) -> Result:
-    """The result; InputError, naming the file, where there is none."""
-    if isinstance(result, Failed):
-        raise InputError(f"{name}: it {result.reason}")
-    return result

@@ -31,6 +31,14 @@ _PITCH = re.compile(r"([A-G])([#n-]*)(\d)")
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
+def decoded(data: bytes) -> str:
+    """The text of an ABC file: UTF-8, with or without a byte order mark, or Latin-1, which old files are in."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")  # never fails
+
+
 def split_abc(text: str) -> list[str]:
     """The tunes of an ABC file, each from its `X:` on; the whole text where there is no `X:` but a key.
 

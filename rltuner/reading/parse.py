@@ -31,6 +31,18 @@ READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (
 }
 
 
+MAX_FILE_BYTES = 10_000_000  # the parsers have tighter limits
+KINDS = {
+    ".mid": "midi",
+    ".midi": "midi",
+    ".abc": "abc",
+    ".xml": "musicxml",
+    ".musicxml": "musicxml",
+    ".mxl": "musicxml",
+}
+"""What a file is, by the ending of its name."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One unit of parsing: the text of an ABC tune, or a file."""

@@ -13,21 +13,12 @@ import torch
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Vocabulary, events_of_notes
 from rltuner.melody.midi import read_midi_melody
-from rltuner.reading.abc_notation import split_abc
+from rltuner.reading.abc_notation import decoded, split_abc
 from rltuner.reading.bars import REST, Bar, UnusableError
-from rltuner.reading.parse import READERS, SECONDS, finish, warm_up
+from rltuner.reading.parse import KINDS, MAX_FILE_BYTES, READERS, SECONDS, finish, warm_up
 from rltuner.reading.scores import estimated_key
 from rltuner.reading.time_limit import OutOfTimeError, within
 
-FORMATS = {
-    ".mid": "midi",
-    ".midi": "midi",
-    ".abc": "abc",
-    ".xml": "musicxml",
-    ".musicxml": "musicxml",
-    ".mxl": "musicxml",
-}
-MAX_ABC_BYTES = 10_000_000
 ANY_PITCH = Vocabulary(0, 128)
 
 
@@ -61,9 +52,9 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
     wider than the vocabulary.
     """
     file = Path(path)
-    kind = FORMATS.get(file.suffix.lower())
+    kind = KINDS.get(file.suffix.lower())
     if kind is None:
-        raise InputError(f"{file}: not one of {', '.join(FORMATS)}")
+        raise InputError(f"{file}: not one of {', '.join(KINDS)}")
     song = _read(file, kind)
     melody, moved = _fitted(file, song.melody, vocabulary if vocabulary is not None else Vocabulary())
     remark = f"moved by {moved // 12:+d} octave{'s' if abs(moved) > 12 else ''} to fit the vocabulary"
@@ -73,7 +64,7 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
 def read_as_written(path: str | os.PathLike[str]) -> Song:
     """The melody in a file as `read_song` reads it, at any MIDI pitch; a name of no known ending is taken for MIDI."""
     file = Path(path)
-    return _read(file, FORMATS.get(file.suffix.lower(), "midi"))
+    return _read(file, KINDS.get(file.suffix.lower(), "midi"))
 
 
 def _read(file: Path, kind: str) -> Song:
@@ -99,17 +90,13 @@ def _from_score(file: Path, kind: str) -> Song:
     remarks = []
     if kind == "abc":
         try:
-            if file.stat().st_size > MAX_ABC_BYTES:
-                raise InputError(f"{file}: it has more than {MAX_ABC_BYTES:,} bytes")
+            if file.stat().st_size > MAX_FILE_BYTES:
+                raise InputError(f"{file}: it has more than {MAX_FILE_BYTES:,} bytes")
             data = file.read_bytes()
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror})") from None
         try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("latin-1")
-        try:
-            tunes = split_abc(text)
+            tunes = split_abc(decoded(data))
         except InputError as error:
             raise InputError(f"{file}: {error}") from None
         if len(tunes) > 1:

@@ -1,6 +1,6 @@
 """The folder of a tuning run: config.toml, metrics.jsonl, checkpoint/ (latest, resumable) and its results.
 
-The checkpoint holds networks, optimiser, replay, random generator and counters; `run_state` says how it is replaced.
+The checkpoint holds networks, optimiser, replay, random generator and counters; `storing.state` says how it is replaced.
 """
 
 from __future__ import annotations
