@@ -9,13 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rltuner import __version__
 from rltuner.errors import InputError
 from rltuner.eval.config import EvaluateConfig
 from rltuner.eval.judge import Judgement, effects
 from rltuner.eval.paper import ROW_TITLES
 from rltuner.eval.sources import HUMAN
 from rltuner.rules.book import RuleBook
+from rltuner.version import __version__
 
 FEW = 100  # windows; with fewer, likeness is a guess
 

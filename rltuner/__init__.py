@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from rltuner.tuning.config import FinetuneConfig
     from rltuner.tuning.finetune import finetune
     from rltuner.tuning.presets import preset
-
-    __version__: str
+    from rltuner.version import __version__ as __version__
 
 _HOMES = {
     "FinetuneConfig": "tuning.config",
@@ -34,6 +33,7 @@ _HOMES = {
     "Policy": "networks.policy",
     "PretrainConfig": "pretraining.config",
     "Vocabulary": "melody",
+    "__version__": "version",
     "finetune": "tuning.finetune",
     "load": "networks.policy",
     "preset": "tuning.presets",
@@ -55,11 +55,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        globals()[name] = version("rltuner")
-        return globals()[name]
     if name not in _HOMES:
         raise AttributeError(f"module 'rltuner' has no attribute {name!r}")
     value = getattr(import_module(f"rltuner.{_HOMES[name]}"), name)

@@ -1,4 +1,7 @@
-"""Music-theory rules: rewards for the events of melodies, one file a rule, gathered in rule books."""
+"""Music-theory rules: rewards for the events of melodies, one file a rule, gathered in rule books.
+
+A rule never sees a network. Uses `reading` (a person's own melody is explained), `melody` and `storing`.
+"""
 
 from rltuner.rules import (
     cadence,

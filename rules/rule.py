@@ -17,9 +17,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from rltuner import __version__
 from rltuner.errors import InputError
 from rltuner.rules.contract import Rule, RuleError, lifted, refuse_results, refuse_unfit, where_defined
+from rltuner.version import __version__
 
 TOTAL = "total"  # what a book calls the sum of its rules
 R = TypeVar("R", bound=Callable[..., Any])

@@ -7,9 +7,9 @@ writes COUNT (2,000) files. `try_file` reads one as a corpus and as a song; scri
 
 from __future__ import annotations
 
+import argparse
 import io
 import random
-import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -283,5 +283,10 @@ def try_file(path: str) -> Outcome:
 
 
 if __name__ == "__main__":
-    made = make(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else COUNT)
-    print(f"{len(made)} files in {sys.argv[1]}")
+    parser = argparse.ArgumentParser(
+        description="Writes damaged and hostile files, the same for the same count."
+    )
+    parser.add_argument("folder", type=Path, help="written to; it may be new")
+    parser.add_argument("count", type=int, nargs="?", default=COUNT)
+    given = parser.parse_args()
+    print(f"{len(make(given.folder, given.count))} files in {given.folder}")

@@ -7,6 +7,7 @@ The same seed, threads and versions (constraints.txt) give the same weights.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from rltuner.pretraining.pretrain import pretrain
 TARGET = Path(__file__).parent.parent / "checkpoints" / "note_rnn"
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     made = pretrain(rltuner.PretrainConfig(out=TARGET.with_name("note_rnn.new"), threads=1))
     shutil.rmtree(TARGET, ignore_errors=True)
     made.rename(TARGET)

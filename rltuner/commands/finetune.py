@@ -17,7 +17,7 @@ from rltuner.tuning.config import (
     Guards,
     Learning,
     Run,
-    Tuned,
+    Tuning,
     names_of,
 )
 from rltuner.tuning.presets import PRESETS, preset
@@ -34,7 +34,7 @@ def finetune_command(words: Sequence[str]) -> Callable[..., Command]:
         return group(**{name: getattr(default, name) for name in names_of(group)})
 
     def finetune(
-        tuned: Tuned = part(Tuned),  # noqa: B008
+        tuning: Tuning = part(Tuning),  # noqa: B008
         learning: Learning = part(Learning),  # noqa: B008
         exploration: Exploration = part(Exploration),  # noqa: B008
         guards: Guards = part(Guards),  # noqa: B008
@@ -47,7 +47,7 @@ def finetune_command(words: Sequence[str]) -> Callable[..., Command]:
         Most runs need no more than the first group of options; the preset sets the others.
         """
         fields: dict[str, Any] = {}
-        for group in (tuned, learning, exploration, guards, run):
+        for group in (tuning, learning, exploration, guards, run):
             fields |= dataclasses.asdict(group)
         config = FinetuneConfig(**fields)
 

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # makes tuning twenty times slower. OpenMP reads this when torch is imported, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if words[:1] == ["--version"]:
-        from rltuner import __version__
+        from rltuner.version import __version__
 
         print(f"rltuner {__version__}")
         return

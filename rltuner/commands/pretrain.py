@@ -36,6 +36,7 @@ def defaults(words: Sequence[str]) -> PretrainConfig:
     if "--resume" not in found:
         return PretrainConfig()
     # Not before it is needed: --help must not wait for torch.
-    from rltuner.pretraining.stored import stored_settings
+    with importing():
+        from rltuner.pretraining.stored import stored_settings
 
     return stored_settings(Path(found["--resume"]))

@@ -1,4 +1,4 @@
 """A checkpoint's melodies as files: MIDI, audio, piano rolls and MusicXML, with a manifest of how they came about.
 
-Uses `eval` (the metrics in the manifest), `networks`, `rules`, `melody` and `storing`.
+Uses `eval` (the metrics in the manifest), `networks`, `rules`, `reading`, `melody` and `storing`.
 """

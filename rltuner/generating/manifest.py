@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rltuner import __version__
 from rltuner.eval.counts import batches
 from rltuner.eval.paper import row_counts
 from rltuner.generating.config import GenerateConfig
@@ -23,6 +22,7 @@ from rltuner.networks.primers import PRIMERS
 from rltuner.reading.generated import MELODIES
 from rltuner.rules.book import RuleBook
 from rltuner.storing.checkpoints import CONFIG, find_checkpoint
+from rltuner.version import __version__
 
 
 def manifest(

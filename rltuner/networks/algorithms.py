@@ -19,6 +19,7 @@ Source: Jaques et al. 2017; Q: Watkins 1989; Psi: Rawlik, Toussaint, Vijayakumar
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -38,6 +39,9 @@ class Backup(Protocol):
 
     has_temperature: bool
     """Whether the policy is that of the logits divided by a temperature (Q)."""
+    has_kernels: bool
+    """Whether the compiled kernels know its state value: the maximum of the scores where it is not soft, log sum e^S or
+    log sum p e^S where it is. Others go through torch."""
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         """V(s) of the scores of all classes."""
@@ -59,6 +63,7 @@ class Q:
     includes_log_prior = True
     is_soft = False
     has_temperature = True
+    has_kernels = True
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         return scores.amax(dim=-1)
@@ -77,6 +82,7 @@ class Psi:
     includes_log_prior = True
     is_soft = True
     has_temperature = False
+    has_kernels = True
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         return scores.logsumexp(dim=-1)
@@ -95,6 +101,7 @@ class G:
     includes_log_prior = False
     is_soft = True
     has_temperature = False
+    has_kernels = True
 
     def state_value(self, scores: Tensor, log_prior: Tensor) -> Tensor:
         return (log_prior + scores).logsumexp(dim=-1)
@@ -114,6 +121,16 @@ def backup_named(name: str) -> Backup:
     if name not in BACKUPS:
         raise InputError(f"unknown algorithm {name!r}; use one of {', '.join(BACKUPS)}")
     return BACKUPS[name]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The mean over melodies and events of the squares of S - goal, beyond a limit linear."""
+
+    limit: float
+    """Errors beyond it count 2 `limit` |S - goal| - `limit`^2 (twice Huber's loss); 0 for none."""
+    scale: float
+    """Its gradients are divided by the square of it."""
 
 
 def advantage(backup: Backup, logits: Tensor, log_prior: Tensor, events: Tensor) -> Tensor:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import torch
 
+from rltuner.interrupts import importing
+from rltuner.networks.algorithms import Loss
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy
-from rltuner.networks.torch_engine import Loss, TorchEngine
+from rltuner.networks.torch_engine import TorchEngine
 from rltuner.networks.value import ValueNetwork
 
 Engine = TorchEngine
@@ -22,7 +24,7 @@ Engine = TorchEngine
 
 
 def engine_for(policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Loss, threads: int) -> Engine:
-    """The engine for these networks: kernels where they are in float32 on the CPU, torch elsewhere.
+    """The engine for these networks: kernels for float32 on the CPU and an algorithm that they know, else torch.
 
     Args:
       policy, value: the networks that learn. They must stay on their device, and their weights may change in place only.
@@ -31,9 +33,10 @@ def engine_for(policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Los
       threads: of the CPU.
     """
     weight = policy.network.output.weight
-    if weight.device.type == "cpu" and weight.dtype == torch.float32:
+    if policy.backup.has_kernels and weight.device.type == "cpu" and weight.dtype == torch.float32:
         # Not before it is needed: numba takes most of a second to import.
-        from rltuner.networks.kernel_engine import KernelEngine
+        with importing():
+            from rltuner.networks.kernel_engine import KernelEngine
 
         return KernelEngine(policy, value, note_rnn, loss, threads)
     return TorchEngine(policy, value, note_rnn, loss, threads)

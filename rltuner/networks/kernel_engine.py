@@ -1,6 +1,6 @@
 """Batches of melodies by the compiled kernels, on the CPU in float32: what `TorchEngine` answers, up to rounding.
 
-The weights of each network that learns become parts of one tensor (`weights.flattened`), which the optimiser steps.
+The weights of each network become parts of one tensor (`weights.flattened`), which the optimiser steps.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rltuner.melody import Melodies
+from rltuner.networks.algorithms import Loss
 from rltuner.networks.compose import BATCH
 from rltuner.networks.inputs import inputs_of
 from rltuner.networks.kernels.composing import Weights, actor
@@ -18,9 +19,8 @@ from rltuner.networks.kernels.gradients import Gradients
 from rltuner.networks.kernels.output_layer import advantages, log_probabilities
 from rltuner.networks.note_rnn import NoteRNN, weights_of
 from rltuner.networks.policy import Policy
-from rltuner.networks.torch_engine import Loss, TorchEngine
+from rltuner.networks.torch_engine import TorchEngine
 from rltuner.networks.value import ValueNetwork
-from rltuner.networks.weights import flattened
 
 
 def acting(
@@ -73,20 +73,18 @@ class Step:
 class KernelEngine(TorchEngine):
     """See `engine`. The networks' weights may change in place, but not be replaced."""
 
+    is_flat = True
+
     def __init__(
         self, policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Loss, threads: int
     ) -> None:
         super().__init__(policy, value, note_rnn, loss, threads)
-        self._of_policy, self._of_value = flattened(policy.network), flattened(value)
+        for network in (policy.network, value):
+            self.weights(network)  # packed before the kernels look at them
         self.step = Step(policy.network, value, loss, policy.backup.is_soft)
         self._acting = [net for net in (policy.network, policy.prior, note_rnn) if net is not None]
-        for network in self._acting:
-            network.compiled = True
-
-    def weights(self, module: nn.Module) -> list[Tensor]:
-        if module is self.policy.network:
-            return self._of_policy
-        return self._of_value if module is self.value else flattened(module)
+        for acting_network in self._acting:
+            acting_network.compiled = True
 
     def release(self) -> None:
         super().release()
@@ -103,13 +101,6 @@ class KernelEngine(TorchEngine):
             self._by_share(act, len(heard))
             events.append(composed)
         return Melodies(torch.cat(events), None, contexts, policy.vocabulary, policy.meter)
-
-    def gradients(
-        self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None
-    ) -> tuple[float, list[Tensor]]:
-        if next(self.policy.network.parameters()).data_ptr() != self._of_policy[0].data_ptr():
-            raise RuntimeError("the policy has other weights than those that are learned: they were replaced")
-        return super().gradients(melodies, goals, log_prior)
 
     @torch.no_grad()
     def _log_prior(self, melodies: Melodies) -> Tensor:

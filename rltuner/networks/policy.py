@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter, Vocabulary
-from rltuner.networks.algorithms import Backup, backup_named
+from rltuner.networks.algorithms import BACKUPS, Backup, backup_named
 from rltuner.networks.compose import compose
 from rltuner.networks.inputs import inputs_of
 from rltuner.networks.note_rnn import NoteRNN, State
@@ -53,10 +53,10 @@ class Policy(nn.Module):
         card: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if (kind == "g") != (prior is not None):
+        self.backup: Backup = backup_named("psi" if kind == "note_rnn" else kind)  # softmax of the logits
+        if self.backup.includes_log_prior != (prior is None):
             raise InputError(f"policy of kind {kind!r}: G, and only G, needs the Note RNN it was tuned from")
         self.kind, self.network, self.prior, self.temperature = kind, network, prior, temperature
-        self.backup: Backup = backup_named("psi" if kind == "note_rnn" else kind)  # softmax of the logits
         self.card = dict(card or {})
         if prior is not None:
             prior.requires_grad_(False)
@@ -65,7 +65,7 @@ class Policy(nn.Module):
     def tuned_from(cls, kind: str, note_rnn: NoteRNN, temperature: float = 1.0) -> Policy:
         """The policy that tuning starts with: a copy of the Note RNN, and for G an output layer of zeros."""
         network = copy.deepcopy(note_rnn)
-        if kind != "g":
+        if backup_named(kind).includes_log_prior:
             return cls(kind, network, None, temperature)
         nn.init.zeros_(network.output.weight)
         nn.init.zeros_(network.output.bias)
@@ -146,14 +146,14 @@ def load(name_or_folder: str | os.PathLike[str]) -> Policy:
     config, tensors = read_checkpoint(name_or_folder)
     where = find_checkpoint(name_or_folder)
     kind = config["kind"]
-    if kind not in ("note_rnn", "q", "psi", "g"):
+    if kind != "note_rnn" and kind not in BACKUPS:
         raise InputError(f"{where}: a checkpoint of unknown kind {kind!r}")
     network = NoteRNN.from_config(config, where, tensors, "" if kind == "note_rnn" else "network.")
     if kind == "note_rnn":
         load_weights(network, tensors, where)
         policy = Policy(kind, network, card=_card_of(config))
     else:
-        prior = NoteRNN.from_config(config, where) if kind == "g" else None
+        prior = None if backup_named(kind).includes_log_prior else NoteRNN.from_config(config, where)
         policy = Policy(kind, network, prior, _temperature_of(config, where), _card_of(config))
         load_weights(policy, tensors, where)
     return policy.eval().requires_grad_(False)

@@ -6,53 +6,60 @@ divides every step between two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from rltuner.melody import Melodies
-from rltuner.networks.algorithms import advantage
+from rltuner.networks.algorithms import Loss, advantage
 from rltuner.networks.compose import compose
+from rltuner.networks.devices import undivided
 from rltuner.networks.inputs import inputs_of
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy
 from rltuner.networks.value import ValueNetwork
+from rltuner.networks.weights import Weights
 
 Found = TypeVar("Found")
 LEAST_SHARE = 64  # melodies; with fewer, two threads are no faster than one
-
-
-@dataclass(frozen=True)
-class Loss:
-    """The mean over melodies and events of the squares of S - goal, beyond a limit linear."""
-
-    limit: float
-    """Errors beyond it count 2 `limit` |S - goal| - `limit`^2 (twice Huber's loss); 0 for none."""
-    scale: float
-    """Its gradients are divided by the square of it."""
 
 
 class TorchEngine:
     """See `engine`. Scores are S(s, a) = V(s) + A(s, a) (see `algorithms`): A of a policy's network, V of a value
     network."""
 
+    is_flat = False
+    """Whether the weights of a network are one tensor."""
+
     def __init__(
         self, policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Loss, threads: int
     ) -> None:
         self.policy, self.value, self.note_rnn, self.loss = policy, value, note_rnn, loss
         self.backup = policy.backup
+        self._weights: dict[nn.Module, Weights] = {}
         on_cpu = policy.network.output.weight.device.type == "cpu"
         self._threads = threads if on_cpu else 1
         # What set_num_threads says in a thread holds there, and in threads that begin later; the main one keeps its own.
         self._pool = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))
 
-    def weights(self, module: nn.Module) -> list[Tensor]:
-        """The tensors of a network that an optimiser steps. `gradients` are by those of the policy network, then V's."""
-        return list(module.parameters())
+    def weights(self, network: nn.Module) -> Weights:
+        """The weights of a network for an optimiser; the same object whenever they are asked for.
+
+        `gradients` are by the tensors of the policy network's, then by those of V's.
+        """
+        if network not in self._weights:
+            self._weights[network] = Weights(network, self.is_flat)
+        return self._weights[network]
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While inside, the cores are the engine's: torch divides no operation of the caller's between threads."""
+        with undivided():
+            yield
 
     def release(self) -> None:
         """Ends the engine: its threads stop, and the networks step by torch again. Weights stay as they are."""
@@ -112,7 +119,11 @@ class TorchEngine:
           melodies: on the networks' device.
           goals: what the score of each event should be, float32 [B, T].
           log_prior: as `scores` has it.
+
+        RuntimeError where the policy's weights were replaced, as by `policy.double()`.
         """
+        if self.weights(self.policy.network).are_replaced():
+            raise RuntimeError("the policy has other weights than those that are learned: they were replaced")
         found = self._by_share(
             lambda share: self._gradients(
                 len(melodies), melodies[share], goals[share], part(log_prior, share)

@@ -1,4 +1,4 @@
-"""The weights of a network as one tensor, and as the parameters that are parts of it."""
+"""The weights of a network as an optimiser steps them: its parameters, or one tensor that they are views of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,32 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+
+class Weights:
+    """The weights of a network.
+
+    Args:
+      module: the network. Its parameters may change in place, but not be replaced.
+      is_flat: whether to move all parameters into one contiguous tensor, of which they become views.
+    """
+
+    def __init__(self, module: nn.Module, is_flat: bool) -> None:
+        self.parameters = list(module.parameters())
+        self.tensors: list[Tensor] = flattened(module) if is_flat else [*self.parameters]
+        """What an optimiser steps."""
+
+    def by_parameter(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """Something of each of `tensors`, of its shape, as something of each parameter."""
+        return parts_of(torch.cat([value.reshape(-1) for value in values]), self.parameters)
+
+    def of_parameters(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """The inverse of `by_parameter`."""
+        return parts_of(torch.cat([value.reshape(-1) for value in values]), self.tensors)
+
+    def are_replaced(self) -> bool:
+        """Whether the parameters are no longer those that the optimiser steps."""
+        return self.parameters[0].data_ptr() != self.tensors[0].data_ptr()
 
 
 def flattened(module: nn.Module) -> list[Tensor]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from rltuner import __version__
 from rltuner.corpus.corpora import Corpus
 from rltuner.melody.tunes import TEST_TUNES, TRAINING_TUNES, Tune
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.pretraining.config import PretrainConfig
+from rltuner.version import __version__
 
 
 def card_text(

@@ -34,9 +34,8 @@ def go_on_command(folder: Path) -> str:
     ):  # damaged: the command will say so
         if (folder / CONFIG).stat().st_size <= LARGEST_FILE:
             stored = tomllib.loads((folder / CONFIG).read_text(encoding="utf-8"))
-            rules = str(
-                stored.get("tuned", stored).get("rules", "")
-            )  # in [tuned], or above all sections in a file without them
+            # In its section, or before any, as in files of former versions.
+            rules = str(stored.get("tuning", {}).get("rules", stored.get("rules", "")))
     also = f" --rules {shlex.quote(rules)}" if rules.endswith(".py") and rules.isprintable() else ""
     return f"rltuner finetune --resume {shlex.quote(str(folder))}{also}"
 

@@ -20,12 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rltuner import __version__
 from rltuner.errors import InputError
 from rltuner.storing.atomic import write_atomically
 from rltuner.study.plan import Plan
 from rltuner.study.plan_file import read_plan
 from rltuner.study.schedule import Items
+from rltuner.version import __version__
 
 FORMAT = 1
 PLAN, KEY, FROZEN, STIMULI = "study.toml", "key.json", "frozen.json", "stimuli"

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rltuner import __version__
 from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
 from rltuner.eval.sources import HUMAN, read_source
@@ -39,6 +38,7 @@ from rltuner.study.folder import (
 )
 from rltuner.study.plan import Design, Plan
 from rltuner.study.plan_file import plan_toml
+from rltuner.version import __version__
 
 SUFFIX = ".flac"
 Render = Callable[[Sequence[tuple[Path, Path]], float], None]  # (MIDI file, audio file) each; seconds

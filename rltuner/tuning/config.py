@@ -32,7 +32,7 @@ PresetName = Literal["quick", "best", "paper"]
 
 
 @dataclass(frozen=True)
-class Tuned:
+class Tuning:
     """What is tuned, towards what, for how long: most runs need no more."""
 
     algo: Algorithm = "psi"
@@ -155,11 +155,11 @@ class Run:
 
 # A dataclass has its bases' fields from the last base to the first.
 @dataclass(frozen=True)
-class FinetuneConfig(Run, Guards, Exploration, Learning, Tuned):
+class FinetuneConfig(Run, Guards, Exploration, Learning, Tuning):
     """Tune a Note RNN so that it obeys rules and still sounds like its data."""
 
     GROUPS: ClassVar[dict[str, type]] = {
-        "tuned": Tuned,
+        "tuning": Tuning,
         "learning": Learning,
         "exploration": Exploration,
         "guards": Guards,

@@ -17,16 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from rltuner.melody import Melodies
+from rltuner.networks.algorithms import Loss
 from rltuner.networks.engine import engine_for
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy
 from rltuner.networks.primers import primer_contexts
-from rltuner.networks.torch_engine import Loss
 from rltuner.networks.value import ValueNetwork
 from rltuner.storing.checkpoints import check_tensors
 from rltuner.tuning.backups import excess, targets
 from rltuner.tuning.config import FinetuneConfig
-from rltuner.tuning.moments import Learned, expected_moments, moments_of, restore_moments
+from rltuner.tuning.moments import expected_moments, moments_of, restore_moments
 
 VALUE_SCALE = 20.0  # rough size of the rules' return of 32 events, before division by c
 
@@ -60,15 +60,16 @@ class Learner:
         loss = Loss(limit=config.huber, scale=scale)
         self.engine = engine_for(self.policy, self.value, self.reward_network, loss, config.threads)
         """Composes, and gives log-probabilities, scores and gradients."""
-        self._of_policy = Learned(self.policy.network, self.engine.weights(self.policy.network))
-        self._of_value = Learned(self.value, self.engine.weights(self.value))
-        self._learned: list[Tensor] = [*self._of_policy.weights, *self._of_value.weights]
-        followers = self.target_network, self.target_value
-        self._targets = [weights for network in followers for weights in self.engine.weights(network)]
+        self._of_policy, self._of_value, *followers = (
+            self.engine.weights(network)
+            for network in (self.policy.network, self.value, self.target_network, self.target_value)
+        )
+        self._learned = [*self._of_policy.tensors, *self._of_value.tensors]
+        self._targets = [tensor for weights in followers for tensor in weights.tensors]
         self.optimiser = torch.optim.Adam(
             [
-                {"params": self._of_policy.weights, "lr": config.learning_rate},
-                {"params": self._of_value.weights, "lr": config.value_learning_rate},
+                {"params": self._of_policy.tensors, "lr": config.learning_rate},
+                {"params": self._of_value.tensors, "lr": config.value_learning_rate},
             ],
             betas=(0.9, 0.99),
             fused=True,
@@ -126,8 +127,8 @@ class Learner:
         loss, gradients = self.engine.gradients(melodies, goals, log_prior)
         for parameter, gradient in zip(self._learned, gradients, strict=True):
             parameter.grad = gradient
-        nn.utils.clip_grad_norm_(self._of_policy.weights, self.config.clip)
-        nn.utils.clip_grad_norm_(self._of_value.weights, self.config.clip)
+        nn.utils.clip_grad_norm_(self._of_policy.tensors, self.config.clip)
+        nn.utils.clip_grad_norm_(self._of_value.tensors, self.config.clip)
         self.optimiser.step()
         with torch.no_grad():  # target := (1 - eta) target + eta what is learned
             torch._foreach_lerp_(self._targets, self._learned, self.config.target_rate)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from rltuner import __version__
 from rltuner.console import output_console, say
 from rltuner.eval.diversity import distinct_share
 from rltuner.eval.objective import measure
@@ -22,6 +21,7 @@ from rltuner.storing.atomic import naming, write_atomically
 from rltuner.tuning.config import FinetuneConfig
 from rltuner.tuning.run_folder import RunFolder
 from rltuner.tuning.texts import Findings, card_text, plain, report_text
+from rltuner.version import __version__
 
 SAMPLE_QPM = 100.0
 FEW_DISTINCT = 0.5  # of the Note RNN's share of distinct melodies; below, the policy has collapsed

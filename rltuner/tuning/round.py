@@ -15,7 +15,6 @@ from torch import Tensor
 
 from rltuner.errors import InputError
 from rltuner.melody import Melodies
-from rltuner.networks.devices import undivided
 from rltuner.networks.divergence import divergence, log_probabilities
 from rltuner.rules.book import RuleBook
 from rltuner.tuning.backups import reward
@@ -42,7 +41,6 @@ def rounds_of(config: FinetuneConfig) -> int:
     return -(-config.events // (config.batch_size * config.length))
 
 
-@undivided()
 def tune_round(
     learner: Learner,
     replay: Replay,
@@ -64,11 +62,12 @@ def tune_round(
     melodies composed, under the policy that composed them. InputError where the loss is no longer finite.
     """
     done = updates / rounds_of(learner.config)
-    melodies = compose(learner, generator, done)
-    new, by_rule = score(learner, book, melodies)
-    record = figures(learner, new, by_rule) if measured else {}
-    pool = [new, *keep(learner, replay, book, new, generator, updates, done)]
-    loss = learn(learner, pool, generator, updates, done)
+    with learner.engine.at_work():
+        melodies = compose(learner, generator, done)
+        new, by_rule = score(learner, book, melodies)
+        record = figures(learner, new, by_rule) if measured else {}
+        pool = [new, *keep(learner, replay, book, new, generator, updates, done)]
+        loss = learn(learner, pool, generator, updates, done)
     return {**record, "loss": loss} if measured else {}
 
 
@@ -94,7 +93,7 @@ def score(learner: Learner, book: RuleBook, melodies: Melodies) -> tuple[Scored,
         scores = book.score(heard)
         total = book.earned(heard, scores) if config.as_earned else scores["total"]
     finally:
-        log_prior = waited_for()  # no thread goes on after an error in a rule
+        log_prior = waited_for()  # also after an error in a rule
     of_events = log_prior.gather(2, melodies.events[..., None])[..., 0]
     rewards = reward(learner.backup, total.to(config.device) / config.c, of_events)
     return Scored(melodies, rewards, log_prior), scores

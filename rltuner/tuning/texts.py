@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rltuner import __version__
 from rltuner.eval.objective import Objective
 from rltuner.eval.rows import Row, reward_rows
 from rltuner.eval.table import markdown_table, without_intervals
 from rltuner.rules.book import RuleBook
 from rltuner.tuning.config import FinetuneConfig
 from rltuner.tuning.presets import preset
+from rltuner.version import __version__
 
 
 @dataclass

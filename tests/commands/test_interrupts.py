@@ -91,7 +91,15 @@ SWALLOWED = "try:\n    ctrl_c()\nexcept BaseException:\n    pass\n"
 TURNED = "try:\n    ctrl_c()\nexcept KeyboardInterrupt:\n    raise ImportError from None\n"
 
 
-@pytest.mark.parametrize(("name", "library"), [("tyro", TURNED), ("torch", SWALLOWED)])
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("tyro", TURNED),
+        ("torch", SWALLOWED),
+        ("numba", SWALLOWED),
+        pytest.param("numba", TURNED, marks=pytest.mark.long),
+    ],
+)
 def test_ctrl_c_while_modules_are_imported_is_exit_code_130_whatever_a_library_makes_of_it(
     name: str, library: str
 ) -> None:

@@ -1,13 +1,21 @@
-"""Composing while tuning is composing: the same generator gives the same melodies, in however many threads."""
+"""What an engine gives is what torch gives: the same generator the same melodies, in however many threads; the same
+log-probabilities, scores and gradients."""
+
+import threading
+from pathlib import Path
 
 import pytest
 import torch
 
 from rltuner.melody import Vocabulary
+from rltuner.networks.algorithms import BACKUPS, Loss, Psi
 from rltuner.networks.compose import compose
-from rltuner.networks.kernel_engine import acting
+from rltuner.networks.inputs import inputs_of
+from rltuner.networks.kernel_engine import KernelEngine, acting
 from rltuner.networks.note_rnn import NoteRNN
-from rltuner.networks.policy import Policy
+from rltuner.networks.policy import Policy, load
+from rltuner.networks.torch_engine import TorchEngine
+from rltuner.networks.value import ValueNetwork
 from rltuner.tuning.config import FinetuneConfig
 from rltuner.tuning.learner import Learner
 
@@ -88,3 +96,88 @@ def test_more_melodies_than_compose_takes_at_a_time() -> None:
     found = learner.compose(4100, 2, generator=torch.Generator().manual_seed(4))
     expected = compose(learner.policy, 4100, 2, generator=torch.Generator().manual_seed(4))
     assert torch.equal(found.events, expected.events)
+
+
+def engines(algo: str, threads: int, limit: float = 0.0) -> tuple[TorchEngine, TorchEngine]:
+    """One by torch and one by the kernels, each with networks of its own of the same weights."""
+    found = []
+    for kind in (TorchEngine, KernelEngine):
+        policy = some_policy(algo, (6, 5))
+        note_rnn = NoteRNN(VOCABULARY, (7,), seed=3)
+        value = ValueNetwork(note_rnn, 4, 5, 10.0, seed=4)
+        policy.network.requires_grad_(True)
+        found.append(kind(policy, value, note_rnn, Loss(limit, 10.0), threads))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("algo", ["q", "psi", "g"])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("count", [1, 140])
+def test_both_engines_give_the_same_of_the_same_melodies(algo: str, threads: int, count: int) -> None:
+    by_torch, by_kernels = engines(algo, threads)
+    contexts = torch.randint(17, (count, 2), generator=torch.Generator().manual_seed(5))
+    melodies, same = (
+        engine.compose(contexts, 5, torch.Generator().manual_seed(6), 1.0, 0.1)
+        for engine in (by_torch, by_kernels)
+    )
+    assert torch.equal(melodies.events, same.events)
+    torch.testing.assert_close(
+        by_kernels.log_prior(melodies), by_torch.log_prior(melodies), atol=1e-5, rtol=0
+    )
+    log_prior = None if by_torch.backup.includes_log_prior else by_torch.log_prior(melodies)
+    for found, expected in zip(
+        *(
+            engine.scores(engine.policy.network, engine.value, melodies, log_prior)
+            for engine in (by_kernels, by_torch)
+        ),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    goals = torch.randn(count, 5, generator=torch.Generator().manual_seed(7))
+    (loss, flat), (expected_loss, gradients) = (
+        engine.gradients(melodies, goals, log_prior) for engine in (by_kernels, by_torch)
+    )
+    assert loss == pytest.approx(expected_loss, rel=1e-4)
+    by_parameter = [
+        part
+        for network, gradient in zip((by_kernels.policy.network, by_kernels.value), flat, strict=True)
+        for part in by_kernels.weights(network).by_parameter([gradient])
+    ]
+    for part, gradient in zip(by_parameter, gradients, strict=True):
+        torch.testing.assert_close(part, gradient, atol=1e-5, rtol=1e-3)
+
+
+class Doubled(Psi):
+    """An algorithm of somebody's own, whose state value is another."""
+
+    name = "doubled"
+    has_kernels = False
+
+    def state_value(self, scores: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
+        return 2 * scores.logsumexp(dim=-1)
+
+
+def test_an_algorithm_that_the_kernels_do_not_know_goes_through_torch_and_its_policies_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKUPS, "doubled", Doubled())
+    learner = Learner(NoteRNN(VOCABULARY, (6,)), FinetuneConfig(algo="doubled", length=4))  # type: ignore[arg-type]
+    assert type(learner.engine) is TorchEngine
+    melodies = learner.compose(9, 4, generator=torch.Generator().manual_seed(1))
+    value, advantage = learner.engine.scores(learner.policy.network, learner.value, melodies, None)
+    log_policy = learner.policy.log_prob(melodies)
+    logits = learner.policy.network.unrolled(*inputs_of(melodies))
+    torch.testing.assert_close(advantage, log_policy - logits.logsumexp(dim=-1), atol=1e-5, rtol=0)
+    assert learner.learn(melodies, value + advantage + 1) == pytest.approx(1, rel=1e-4)
+    learner.policy.save(tmp_path / "mine")
+    assert load(tmp_path / "mine").kind == "doubled"
+
+
+def test_after_its_release_an_engine_has_no_threads_and_its_networks_step_by_torch() -> None:
+    before = threading.active_count()
+    _, engine = engines("g", 2)
+    engine.log_prior(engine.compose(torch.zeros((140, 1), dtype=torch.int64), 3, torch.Generator(), 1.0, 0.0))
+    assert threading.active_count() > before
+    engine.release()
+    assert threading.active_count() == before
+    assert not any(net.compiled for net in (engine.policy.network, engine.policy.prior, engine.note_rnn))  # type: ignore[union-attr]

@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.networks.algorithms import advantage, backup_named
+from rltuner.networks.algorithms import Loss, advantage, backup_named
 from rltuner.networks.inputs import inputs_of
 from rltuner.networks.kernel_engine import Step
 from rltuner.networks.note_rnn import NoteRNN
-from rltuner.networks.torch_engine import Loss
 from rltuner.networks.value import ValueNetwork
 from rltuner.networks.weights import flattened, parts_of
 

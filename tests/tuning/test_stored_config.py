@@ -50,7 +50,7 @@ def test_every_field_is_in_one_group_and_has_its_flat_name() -> None:
     names = [name for group in FinetuneConfig.GROUPS.values() for name in names_of(group)]
     assert names == names_of(FinetuneConfig)
     assert len(names) == len({*names}) == 45
-    assert len(names_of(FinetuneConfig.GROUPS["tuned"])) == 12  # what --help shows first
+    assert len(names_of(FinetuneConfig.GROUPS["tuning"])) == 12  # what --help shows first
 
 
 def test_a_configuration_is_stored_in_sections_and_read_back(tmp_path: Path) -> None:
@@ -58,8 +58,12 @@ def test_a_configuration_is_stored_in_sections_and_read_back(tmp_path: Path) -> 
     (tmp_path / "config.toml").write_text(write_config(config))
     assert read_config(tmp_path / "config.toml") == config
     table = tomllib.loads((tmp_path / "config.toml").read_text())
-    assert list(table) == ["tuned", "learning", "exploration", "guards", "run"]
-    assert (table["tuned"]["c"], table["exploration"]["repeated"], table["tuned"]["algo"]) == (0.3, 0.25, "g")
+    assert list(table) == ["tuning", "learning", "exploration", "guards", "run"]
+    assert (table["tuning"]["c"], table["exploration"]["repeated"], table["tuning"]["algo"]) == (
+        0.3,
+        0.25,
+        "g",
+    )
 
 
 def test_a_flat_configuration_means_what_it_did(flat: Path) -> None:
@@ -80,15 +84,18 @@ def test_a_run_stored_flat_goes_on_and_is_stored_in_sections(flat: Path) -> None
     records = RunFolder(flat).records()
     assert records[: len(known)] == known
     assert records[-1]["updates"] == 20
-    assert "[tuned]" in (flat / "config.toml").read_text()
+    assert "[tuning]" in (flat / "config.toml").read_text()
     assert read_config(flat / "config.toml") == dataclasses.replace(OURS, events=1280)
 
 
-@pytest.mark.parametrize("in_section", [False, True])
-def test_the_way_to_go_on_names_the_rule_file(in_section: bool, flat: Path) -> None:
+@pytest.mark.parametrize("section_before", ["", "algo =", "gamma ="])
+def test_the_way_to_go_on_names_the_rule_file(section_before: str, flat: Path) -> None:
+    """In a file without sections, in its section, and before the sections of a file that has some."""
     text = (flat / "config.toml").read_text().replace('rules = "magenta"', 'rules = "mine.py"')
     assert "mine.py" in text
-    (flat / "config.toml").write_text(text.replace("algo =", "[tuned]\nalgo =", 1) if in_section else text)
+    if section_before:
+        text = text.replace(section_before, f"[tuning]\n{section_before}", 1)
+    (flat / "config.toml").write_text(text)
     assert go_on_command(flat) == "rltuner finetune --resume run --rules mine.py"
 
 
@@ -99,7 +106,7 @@ def test_the_way_to_go_on_names_the_rule_file(in_section: bool, flat: Path) -> N
         ("smc = 3\n[exploration]\nsmc = 4", "smc is given twice"),
         ("[learnin]\ntrace = 0.5", "unknown section 'learnin'; did you mean 'learning'?"),
         ("[learning]\ntrac = 0.5", "unknown field 'trac'; did you mean 'trace'?"),
-        ("[tuned]\nresume = 'x'", "unknown field 'resume'; did you mean 'preset'?"),
+        ("[tuning]\nresume = 'x'", "unknown field 'resume'; did you mean 'preset'?"),
         ("[learning]\ntrace = 'a'", "trace = 'a' must be of type float"),
         ("learning = 3", "learning is a section; write its fields below a line [learning]"),
         ("[learning]\nepsilon = 2", "finetune: epsilon = 2.0 must be in [0, 1]"),

@@ -1,1 +1,4 @@
-"""From a study's answers to figures: exclusions, tests, strengths, agreement; report and CSV; simulated listeners."""
+"""From a study's answers to figures: exclusions, tests, strengths, agreement; report and CSV; simulated listeners.
+
+Uses the rest of `study`, and nothing there uses it.
+"""

@@ -13,13 +13,13 @@ from typing import Any
 import jinja2
 from rich.table import Table
 
-from rltuner import __version__
 from rltuner.console import output_console
 from rltuner.melody.plots import pyplot
 from rltuner.study.analysis.analyze import Analysis, Finding
 from rltuner.study.analysis.export import export, write_files
 from rltuner.study.analysis.listeners import CAUGHT, INCLUDED, INCOMPLETE, REPEATED
 from rltuner.study.folder import frozen_at
+from rltuner.version import __version__
 
 NOBODY = "No listener counts yet who has judged a pair, so there are no figures."
 LEGEND = (
