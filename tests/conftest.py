@@ -57,3 +57,22 @@ def psi(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def theme(tmp_path: Path) -> Path:
     Melodies([THEME]).to_midi(tmp_path / "theme.mid")
     return tmp_path / "theme.mid"
+
+
+BLANK = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
+    "3a7e9b550000000a49444154789c6360000000020001e221bc330000000049454e44ae426082"
+)  # a PNG of one pixel
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures at the end of a tuning run are of one pixel."""
+    from rltuner.tuning import results
+
+    def plot_tuning(records: list[object], c: float, file: Path) -> None:
+        if records:
+            file.write_bytes(BLANK)
+
+    monkeypatch.setattr(results, "plot_tuning", plot_tuning)
+    monkeypatch.setattr(results, "plot_piano_rolls", lambda melodies, file, title: file.write_bytes(BLANK))

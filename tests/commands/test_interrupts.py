@@ -53,6 +53,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_ctrl_c_in_the_last_round_stops_before_the_results(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,8 +144,14 @@ main()
 
 @pytest.mark.parametrize("name", ["samples/melody-01.mid", "plots/piano_rolls.png", "report.md"])
 def test_a_disk_that_is_full_while_results_are_written_names_the_file(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if not name.startswith("plots"):
+        request.getfixturevalue("blank_pictures")
+
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")  # of a write: it names no file
 
@@ -175,6 +182,7 @@ def test_a_disk_that_is_full_while_results_are_written_names_the_file(
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("blank_pictures")
 def test_a_resumed_run_goes_on_in_its_own_folder_or_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
     run_folder = finetune(FinetuneConfig(**TINY))
     before = (run_folder / "report.md").read_bytes()

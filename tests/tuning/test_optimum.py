@@ -143,7 +143,9 @@ def test_with_a_bound_on_the_likeliest_melody_they_find_the_best_policy_that_pay
     assert float((exact - found).abs().sum(dim=1).mean() / 2) <= 0.02
 
 
-@pytest.mark.parametrize("algo", ["q", "psi", pytest.param("g", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "algo", [pytest.param("q", marks=pytest.mark.long), "psi", pytest.param("g", marks=pytest.mark.long)]
+)
 def test_scores_are_the_optimal_ones_where_the_policy_goes(algo: str) -> None:
     """Soft for Psi and G, hard for Q; averaged over what the learned policy plays."""
     learner = tuned(algo)
@@ -153,6 +155,7 @@ def test_scores_are_the_optimal_ones_where_the_policy_goes(algo: str) -> None:
         assert float((weight * (found - exact).abs()).sum()) < 0.06
 
 
+@pytest.mark.long
 def test_q_learns_to_play_the_best_melody_of_every_primer() -> None:
     learner = tuned("q")
     exact = exact_scores(learner)
