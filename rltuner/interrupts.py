@@ -4,38 +4,49 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
+
+
+class EndedError(BaseException):
+    """A signal that ends the process came; like KeyboardInterrupt nothing that mends errors must catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""What ends a process from outside: `kill`, a shutdown, a terminal that is closed."""
+
+
+def end_by(number: int) -> NoReturn:
+    """Raises what a signal means: KeyboardInterrupt for Ctrl-C, else EndedError, which `cleanly_ended` waits for."""
+    raise KeyboardInterrupt if number == signal.SIGINT else EndedError(number)
 
 
 @contextmanager
-def delayed_interrupt() -> Iterator[Callable[[], bool]]:
-    """While inside, Ctrl-C is only noted: the value tells whether it came. A second one interrupts at once.
+def delayed_interrupt(*also: signal.Signals) -> Iterator[Callable[[], int]]:
+    """While inside, Ctrl-C is only noted: the value gives the number of the signal that came, or 0. A second one
+    interrupts at once.
 
-    Nothing changes outside the main thread, where Python handles no signals, and where Ctrl-C is ignored.
+    Args:
+      also: signals that are noted too, such as `ENDING`; `end_by` does later what they mean, inside `cleanly_ended`.
+
+    Nothing changes outside the main thread, where Python handles no signals, and for a signal that is ignored.
     """
-    came = False
+    came = 0
 
     def note(number: int, frame: FrameType | None) -> None:
         nonlocal came
         if came:
-            raise KeyboardInterrupt
-        came = True
+            end_by(number)
+        came = number
 
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
+    with _handled(note, (signal.SIGINT, *also)):
         yield lambda: came
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class _EndedError(BaseException):
-    """A signal that ends the process came; like KeyboardInterrupt nothing that mends errors must catch it."""
 
 
 @contextmanager
@@ -45,28 +56,38 @@ def cleanly_ended() -> Iterator[None]:
 
     Outside the main thread, where Python handles no signals, nothing changes, and an ignored signal stays ignored.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     came = 0
 
     def unwind(number: int, frame: FrameType | None) -> None:
         nonlocal came
         if not came:  # a second one must not disturb the cleaning up
             came = number
-            raise _EndedError
+            raise EndedError(number)
 
-    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, unwind) for number in numbers}
     try:
-        yield
-    except _EndedError:
-        pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with _handled(unwind, ENDING):
+            yield
+    except EndedError as ended:
+        came = ended.number
     if came:
         signal.raise_signal(came)
+
+
+@contextmanager
+def _handled(
+    handler: Callable[[int, FrameType | None], None], numbers: Sequence[signal.Signals]
+) -> Iterator[None]:
+    """While inside, these signals call the handler, but for those that are ignored; in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 @contextmanager

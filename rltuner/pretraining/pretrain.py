@@ -16,7 +16,7 @@ from rltuner.console import progress_bar, say
 from rltuner.corpus.corpora import Corpus, load_corpus
 from rltuner.corpus.split import split_tunes
 from rltuner.errors import InputError
-from rltuner.interrupts import delayed_interrupt
+from rltuner.interrupts import ENDING, cleanly_ended, delayed_interrupt, end_by
 from rltuner.melody.tunes import TEST_TUNES, TRAINING_TUNES, Tune, save_tunes
 from rltuner.networks.devices import usable_device
 from rltuner.networks.note_rnn import NoteRNN
@@ -31,13 +31,15 @@ from rltuner.storing.run_folders import create_folder, locked, refuse_links
 from rltuner.storing.state import load_state, save_state
 from rltuner.storing.unfinished import saying_how_to_go_on
 
+SECONDS_UNSAVED = 60.0  # at most, and an update
+
 
 def pretrain(config: PretrainConfig) -> Path:
     """Trains a Note RNN and writes its checkpoint, model card and test tunes; returns the folder.
 
     The weights kept are those with the lowest validation loss. With `resume` the training in that folder goes on with
     its own configuration and tunes, and ends as it would have without the stop. Ctrl-C saves and raises
-    KeyboardInterrupt; the second one does not wait.
+    KeyboardInterrupt; the second one does not wait. SIGTERM and SIGHUP do likewise, and then what they always do.
 
     Raises InputError where the folder exists, the corpus cannot be used, or the training cannot be resumed.
     """
@@ -71,8 +73,8 @@ def pretrain(config: PretrainConfig) -> Path:
         }
         save_state(path / STATE, training.updates, training.tensors(), **facts)
 
-    with ExitStack() as held, saying_how_to_go_on("pretrain", folder):
-        with delayed_interrupt() as interrupted:
+    with cleanly_ended(), ExitStack() as held, saying_how_to_go_on("pretrain", folder):
+        with delayed_interrupt(*ENDING) as interrupted:
             if config.resume is not None:
                 training = _resumed_training(folder, held, config, parts["train"], device, tunes_digest)
             else:
@@ -116,13 +118,12 @@ def _train(
     validation: list[Tune],
     folder: Path,
     save: Callable[[Path], None],
-    interrupted: Callable[[], bool],
+    interrupted: Callable[[], int],
 ) -> None:
-    """All updates that are left; raises KeyboardInterrupt, with all saved, where Ctrl-C came meanwhile."""
+    """All updates that are left; where a signal ends them early, all is saved, and it raises what it means."""
     config = training.config
-    with progress_bar("pretraining", config.updates) as advance:
-        advance(training.updates, None)
-        saved = training.updates
+    with progress_bar("pretraining", config.updates, completed=training.updates) as advance:
+        saved, saved_at = training.updates, time.monotonic()
         before, started = training.seconds, time.monotonic()
         while training.updates < config.updates and not interrupted():
             loss, done = training.update(), training.updates
@@ -132,15 +133,16 @@ def _train(
                 record = {"updates": done, "loss": loss, "nll": fit.nll, "accuracy": fit.accuracy}
                 append_record(folder / METRICS, record)
             training.seconds = before + time.monotonic() - started
-            if done % config.checkpoint_every == 0 or done == config.updates or interrupted():
+            is_due = done % config.checkpoint_every == 0 or time.monotonic() - saved_at >= SECONDS_UNSAVED
+            if is_due or done == config.updates or interrupted():
                 save(folder)
-                saved = done
+                saved, saved_at = done, time.monotonic()
             advance(1, f"loss {loss:.3f}" if done % 10 == 0 else None)
-        if saved != training.updates:  # Ctrl-C came after the loop had looked for it
+        if saved != training.updates:  # a signal came after the loop had looked for one
             save(folder)
-    if interrupted():
+    if number := interrupted():
         say(f"stopped after {training.updates} of {config.updates} updates")
-        raise KeyboardInterrupt
+        end_by(number)
 
 
 def _write(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rltuner.console import say
 from rltuner.errors import InputError
+from rltuner.interrupts import EndedError
 
 LARGEST_FILE = 1_000_000  # bytes
 
@@ -50,10 +51,10 @@ def refuse_another_folder(resume: Path, out: Path | None) -> None:
 
 @contextmanager
 def saying_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
-    """Where Ctrl-C ends what is inside, and the folder of the run is there, a line says how to go on."""
+    """Where Ctrl-C or a signal ends what is inside, and the folder of the run is there, a line says how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EndedError):
         if folder.is_dir():
             known = go_on_command(folder)
             say(f"go on with: {known or f'rltuner {command} --resume {shlex.quote(str(folder))}'}")

@@ -145,8 +145,12 @@ class Run:
     """MIDI files to write at the end."""
     evaluate: int = 10_000
     """Melodies for the table before and after."""
+    log_every: int = 10
+    """Rounds between two records in metrics.jsonl, which the progress shows too."""
     checkpoint_every: int = 50
-    """Rounds between two savings of the resumable checkpoint."""
+    """Rounds between two savings of the resumable checkpoint; it is saved after every minute besides."""
+    quiet: bool = False
+    """Show no progress, tables and paths: only warnings and mistakes."""
     threads: int = 2
     """CPU threads; of a gradient step on at least 128 melodies each takes a share, smaller ones use one."""
     device: str = "cpu"
@@ -179,7 +183,7 @@ class FinetuneConfig(Run, Guards, Exploration, Learning, Tuning):
         check(where, "passes", self.passes, 1, 100)
         check(where, "value_units", self.value_units, 0, MOST_UNITS)
         check(where, "threads", self.threads, 1, MOST_THREADS)
-        for name in ("checkpoint_every", "smc_every"):
+        for name in ("checkpoint_every", "log_every", "smc_every"):
             check(where, name, getattr(self, name), 1, MOST_ROUNDS)
         for name in ("replay", "evaluate"):
             check(where, name, getattr(self, name), 0, MOST_MELODIES)

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
-from rltuner.interrupts import delayed_interrupt, importing
+from rltuner.interrupts import ENDING, cleanly_ended, delayed_interrupt, end_by, importing
 from rltuner.melody import Vocabulary
 from rltuner.melody.key import Key
 from rltuner.networks.devices import usable_device
@@ -31,19 +32,28 @@ from rltuner.tuning.round import rounds_of, tune_round
 from rltuner.tuning.run_folder import RunFolder
 from rltuner.tuning.stored_config import resumed_config
 
-RECORD_EVERY = 10  # rounds
-PROGRESS = "{events_per_second:,.0f} events/s  rules {rule_reward:.0f}  log p {log_prior:.0f}  KL {kl:.1f}"
+SECONDS_UNSAVED = 60.0  # at most, and a round
+PROGRESS = (
+    "{events_per_second:,.0f} events/s  J {objective:.1f}  KL {kl:.1f}  "
+    "rules {rule_reward:.0f}  log p {log_prior:.0f}"
+)
+OnRecord = Callable[[dict[str, Any]], object]
 
 
-def finetune(config: FinetuneConfig) -> Path:
+def finetune(config: FinetuneConfig, on_record: OnRecord | None = None) -> Path:
     """Tunes a Note RNN and writes a run folder; returns its path.
+
+    Args:
+      config: what to tune, and how.
+      on_record: called with each record of metrics.jsonl (docs/algorithms.md), every `log_every` rounds. What it raises
+        ends the run, which goes on from its last state with `resume`.
 
     With `resume` the run goes on with the configuration stored in its folder, and ends as it would have without the
     stop; only the fields in `stored_config.RESUMABLE` may differ from it.
 
     Raises InputError, before anything is written, for a checkpoint, rule book or device that cannot be used, an output
     folder that exists, or a run that cannot be resumed so. Ctrl-C lets the round end, saves and raises
-    KeyboardInterrupt; the second one does not wait.
+    KeyboardInterrupt; the second one does not wait. SIGTERM and SIGHUP do likewise, and then what they always do.
     """
     with importing():
         from rltuner.tuning.results import write_results
@@ -63,8 +73,8 @@ def finetune(config: FinetuneConfig) -> Path:
     learner = Learner(note_rnn, config)
     replay = Replay(config.replay, config.smc_replay if config.smc else 0)
     generator = torch.Generator().manual_seed(config.seed)
-    with ExitStack() as held:
-        with delayed_interrupt() as interrupted:
+    with cleanly_ended(), ExitStack() as held:
+        with delayed_interrupt(*ENDING) as interrupted:
             if config.resume is not None:
                 folder, updates = RunFolder(config.resume), 0
                 held.enter_context(folder.opened())
@@ -75,7 +85,7 @@ def finetune(config: FinetuneConfig) -> Path:
                 held.enter_context(lock)
                 updates = 0
             held.enter_context(saying_how_to_go_on("finetune", folder.path))
-            _tune(folder, config, book, learner, replay, generator, updates, interrupted)
+            _tune(folder, config, book, learner, replay, generator, updates, interrupted, on_record)
         learner.engine.release()  # so that the policy composes what `generate` composes, to the last bit
         write_results(folder, config, book, note_rnn, learner.policy)
     return folder.path
@@ -89,30 +99,34 @@ def _tune(
     replay: Replay,
     generator: torch.Generator,
     updates: int,
-    interrupted: Callable[[], bool],
+    interrupted: Callable[[], int],
+    on_record: OnRecord | None,
 ) -> None:
-    """All rounds after the first `updates`; raises KeyboardInterrupt where Ctrl-C ended them early."""
+    """All rounds after the first `updates`; where a signal ends them early, all is saved, and it raises what it means."""
     total = rounds_of(config)
     if updates >= total:
         say(f"{folder.path}: tuned to its end; its results are written again (a larger --events goes on)")
         return
     events = config.batch_size * config.length
-    say(f"{config.algo} learning with the {book.name} book from {config.note_rnn}; run folder {folder.path}")
-    with progress_bar("tuning", total * events) as advance:
-        advance(updates * events, None)
+    if not config.quiet:
+        say(
+            f"{config.algo} learning with the {book.name} book from {config.note_rnn}; run folder {folder.path}"
+        )
+    whole, before = total * events, updates * events
+    with progress_bar("tuning", whole, completed=before, quiet=config.quiet) as advance:
         started, counted = time.monotonic(), updates
         collapsed = has_collapsed(folder.records(), config.least_distinct)
-        saved = updates
+        saved, saved_at = updates, time.monotonic()
         while updates < total and not collapsed and not interrupted():
-            is_recorded = (updates + 1) % RECORD_EVERY == 0 or updates + 1 == total
-            before, kept = generator.get_state(), replay.counts
+            is_recorded = (updates + 1) % config.log_every == 0 or updates + 1 == total
+            state, kept = generator.get_state(), replay.counts
             try:
                 record = tune_round(learner, replay, book, generator, updates, measured=is_recorded)
             except RuleError as error:  # raised before anything is learned in this round
                 if (
                     replay.counts == kept
                 ):  # else the replay has this round's melodies, and would get them twice
-                    folder.save(learner, replay, generator.set_state(before), updates)
+                    folder.save(learner, replay, generator.set_state(state), updates)
                 raise RuleError(
                     f"round {updates + 1}: {error}. A state before it is saved in {folder.path}, which goes on only "
                     "with the rules it began with; with the rule mended, start a new run (--config takes its settings)"
@@ -121,25 +135,32 @@ def _tune(
             if is_recorded:
                 speed = (updates - counted) * events / (time.monotonic() - started)
                 started, counted = time.monotonic(), updates
-                folder.log(
-                    {"updates": updates, "events": updates * events, "events_per_second": speed, **record}
-                )
-                advance(0, PROGRESS.format(events_per_second=speed, **record))
+                record = {
+                    "updates": updates,
+                    "events": updates * events,
+                    "events_per_second": speed,
+                    **record,
+                }
+                folder.log(record)
+                advance(0, PROGRESS.format(**record))
                 collapsed = has_collapsed(folder.records(), config.least_distinct)
-            if updates % config.checkpoint_every == 0 or updates == total or collapsed or interrupted():
+            is_due = updates % config.checkpoint_every == 0 or time.monotonic() - saved_at >= SECONDS_UNSAVED
+            if is_due or updates == total or collapsed or interrupted():
                 folder.save(learner, replay, generator, updates)
-                saved = updates
+                saved, saved_at = updates, time.monotonic()
             advance(events, None)
-        if saved != updates:  # Ctrl-C came after the round's look at it
+            if is_recorded and on_record is not None:
+                on_record(record)
+        if saved != updates:  # a signal came after the round's look for one
             folder.save(learner, replay, generator, updates)
     if collapsed:
         say(
             f"ended after {updates} of {total} rounds: among {AMONG:,} melodies fewer than {config.least_distinct:.0%} "
             "would be distinct (--least-distinct)"
         )
-    if interrupted():
+    if number := interrupted():
         say(f"stopped after {updates} of {total} rounds")
-        raise KeyboardInterrupt
+        end_by(number)
 
 
 def refuse_unfit_vocabulary(name: str, vocabulary: Vocabulary, book: RuleBook) -> None:

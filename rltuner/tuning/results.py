@@ -20,7 +20,7 @@ from rltuner.rules.book import RuleBook
 from rltuner.storing.atomic import naming, write_atomically
 from rltuner.tuning.config import FinetuneConfig
 from rltuner.tuning.run_folder import RunFolder
-from rltuner.tuning.texts import Findings, card_text, plain, report_text
+from rltuner.tuning.texts import Findings, card_text, objective_text, plain, report_text
 from rltuner.version import __version__
 
 SAMPLE_QPM = 100.0
@@ -46,7 +46,7 @@ def find(
 def write_results(
     folder: RunFolder, config: FinetuneConfig, book: RuleBook, note_rnn: NoteRNN, policy: Policy
 ) -> None:
-    """Writes everything, then prints the table and where things are."""
+    """Writes everything, then prints the tables and where things are, unless the run is quiet."""
     digest = policy.save(
         folder.policy, made_by=f"rltuner {__version__}", finetune=plain(config), rules=book.record
     )
@@ -60,6 +60,26 @@ def write_results(
     write_atomically(folder.report, report_text(config, book, findings, digest, samples).encode())
     write_atomically(folder.policy / "README.md", card_text(config, book, findings).encode())
 
+    if findings.distinct:
+        before, after = findings.distinct.values()
+        if after < FEW_DISTINCT * before:
+            say(
+                "the policy settled on few melodies, so its rows say little; "
+                "stop earlier (--events), count the rules less (--c higher) or look less far ahead (--gamma lower)"
+            )
+    if not config.quiet:
+        print_results(folder, config, book, findings, digest, samples)
+
+
+def print_results(
+    folder: RunFolder,
+    config: FinetuneConfig,
+    book: RuleBook,
+    findings: Findings,
+    digest: str,
+    samples: list[Path],
+) -> None:
+    """The tables, J, and where things are."""
     if findings.columns:
         output_console.print(
             f"\nThe RL Tuner paper's rows, {config.evaluate:,} melodies of {config.length} events each"
@@ -69,11 +89,8 @@ def write_results(
         output_console.print(terminal_table(without_intervals(findings.rewards), findings.reward_rows))
         before, after = findings.distinct.values()
         output_console.print(f"distinct melodies: {before:.2%} before, {after:.2%} after")
-        if after < FEW_DISTINCT * before:
-            say(
-                "the policy settled on few melodies, so its rows say little; "
-                "stop earlier (--events), count the rules less (--c higher) or look less far ahead (--gamma lower)"
-            )
+    if findings.objective is not None:
+        output_console.print(f"means per melody, tuned: {objective_text(findings.objective)}", soft_wrap=True)
     output_console.print(f"policy   {folder.policy}  (SHA-256 {digest[:16]})", soft_wrap=True)
     output_console.print(f"report   {folder.report}, {folder.plots}/*.png", soft_wrap=True)
     if samples:

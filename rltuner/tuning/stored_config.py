@@ -16,8 +16,17 @@ from rltuner.storing.unfinished import CONFIG, LARGEST_FILE, STATE, go_on_comman
 from rltuner.tuning.config import FinetuneConfig, names_of
 from rltuner.tuning.presets import preset
 
-_NOT_STORED = ("config", "resume", "out")
-RESUMABLE = ("events", "least_distinct", "samples", "evaluate", "checkpoint_every", "threads", "device")
+_NOT_STORED = ("config", "resume", "out", "quiet")
+RESUMABLE = (
+    "events",
+    "least_distinct",
+    "samples",
+    "evaluate",
+    "log_every",
+    "checkpoint_every",
+    "threads",
+    "device",
+)
 """What may be changed when a run is resumed; the rest is the run's own."""
 
 
@@ -29,9 +38,9 @@ def resumed_config(config: FinetuneConfig) -> FinetuneConfig:
     folder = config.resume
     assert folder is not None
     refuse_another_folder(folder, config.out)
-    asked = FinetuneConfig(resume=folder, out=config.out)
+    asked = FinetuneConfig(resume=folder, out=config.out, quiet=config.quiet)
     rules = config.rules if config.rules != asked.rules else None
-    stored = dataclasses.replace(config_of_run(folder, rules), out=folder, resume=folder)
+    stored = dataclasses.replace(config_of_run(folder, rules), out=folder, resume=folder, quiet=config.quiet)
     if config == dataclasses.replace(asked, rules=config.rules) and config.rules in (
         asked.rules,
         stored.rules,

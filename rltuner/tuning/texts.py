@@ -41,9 +41,17 @@ class Findings:
 def plain(config: FinetuneConfig) -> dict[str, Any]:
     """The configuration as JSON values, without the fields that belong to one machine."""
     values = asdict(config)
-    for name in ("out", "config", "resume"):
+    for name in ("out", "config", "resume", "quiet"):
         del values[name]
     return values
+
+
+def objective_text(found: Objective) -> str:
+    """J of the tuned policy and what it is made of, in one line."""
+    return (
+        f"rules' reward {found.rule_reward:.2f}, log p under the Note RNN {found.log_prior:.2f} nats, "
+        f"KL(π‖p) {found.kl:.2f} nats, J = E[Σ r/c] − KL = {found.objective:.2f} nats"
+    )
 
 
 def figures_text(config: FinetuneConfig, findings: Findings) -> str:
@@ -56,11 +64,9 @@ def figures_text(config: FinetuneConfig, findings: Findings) -> str:
             f"{markdown_table(without_intervals(findings.columns))}\nDistinct melodies: {shares}.\n"
         )
     if findings.objective is not None:
-        found = findings.objective
         text += (
             "\nMeans per melody of the tuned policy, from the same melodies: "
-            f"rules' reward {found.rule_reward:.2f}, log p under the Note RNN {found.log_prior:.2f} nats, "
-            f"KL(π‖p) {found.kl:.2f} nats, J = E[Σ r/c] − KL = {found.objective:.2f} nats.\n"
+            f"{objective_text(findings.objective)}.\n"
         )
     if findings.records:
         speed = sum(record["events_per_second"] for record in findings.records) / len(findings.records)
@@ -73,7 +79,7 @@ def command_text(config: FinetuneConfig) -> str:
     usual = preset(config.preset, algo=config.algo)
     flags = [f"--algo {config.algo} --preset {config.preset}"]
     for name, value in plain(config).items():
-        if name not in ("algo", "preset", "samples", "evaluate", "checkpoint_every", "device"):
+        if name not in ("algo", "preset", "samples", "evaluate", "checkpoint_every", "log_every", "device"):
             flag = "--" + name.replace("_", "-")
             if value != getattr(usual, name):
                 switch = {True: flag, False: flag.replace("--", "--no-", 1)}
