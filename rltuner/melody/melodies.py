@@ -104,7 +104,10 @@ class Melodies:
 
     @cached_property
     def previous_pitch(self) -> Tensor:
-        """int64 [B, T]: MIDI pitch of the last onset strictly before t, -1 if none."""
+        """int64 [B, T]: MIDI pitch of the last onset strictly before t, -1 if none.
+
+        Where both are missing it equals `pitch`: combine what compares them with `is_onset`.
+        """
         previous = self.previous_onset
         return torch.where(previous >= 0, self.pitch.gather(1, previous.clamp(min=0)), -1)
 

@@ -5,7 +5,8 @@
   value network give their events.
 * `gradients`: a gradient step's loss and gradients.
 
-`TorchEngine` answers on any device. `KernelEngine` answers the same up to rounding, several times as fast, on the CPU.
+`TorchEngine` has all methods, and answers on any device. `KernelEngine` answers the same up to rounding, several times as
+fast, on the CPU: it inherits them, and overrides `compose` and the private ones that work on a thread's share.
 """
 
 from __future__ import annotations

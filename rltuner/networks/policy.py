@@ -1,6 +1,6 @@
 """Policies: whatever composes melodies event by event, a Note RNN or one that was tuned.
 
-A policy is a network of the Note RNN's shape, the algorithm that gives its logits their meaning (`backups`), and for
+A policy is a network of the Note RNN's shape, the algorithm that gives its logits their meaning (`algorithms`), and for
 G the frozen Note RNN p that its policy softmax(log p + G) refers to.
 """
 

@@ -135,7 +135,7 @@ class Learner:
         return loss
 
     def set_progress(self, updates: int, done: float) -> None:
-        """Learning rates: warmed up over 20 updates, then lowered to a tenth in proportion to the share `done`."""
+        """Learning rates: warmed up over 20 rounds, then lowered to a tenth in proportion to the share `done`."""
         factor = min(1.0, (updates + 1) / 20) * (1 - 0.9 * done)
         rates = (self.config.learning_rate, self.config.value_learning_rate)
         for group, rate in zip(self.optimiser.param_groups, rates, strict=True):

@@ -55,7 +55,7 @@ def tune_round(
       learner, replay: change.
       book: gives the rewards.
       generator: of every random choice, on the CPU.
-      updates: rounds before this one.
+      updates: rounds before this one, which metrics.jsonl and checkpoints count as updates.
       measured: whether the record is wanted.
 
     Returns, where `measured`, the record for metrics.jsonl (docs/algorithms.md defines every field): the figures of the

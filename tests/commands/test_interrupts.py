@@ -120,7 +120,8 @@ from rltuner.__main__ import main
 main()
 """
     found = python(code)
-    assert (found.returncode, found.stderr) == (130, "rltuner: stopped\n")
+    said = [line for line in found.stderr.splitlines() if not line.startswith("compiling for this machine")]
+    assert (found.returncode, said) == (130, ["rltuner: stopped"])
     assert not Path("run").exists()
 
 

@@ -7,6 +7,7 @@ import pytest
 from generated import refused, run
 
 import rltuner
+from rltuner.commands.main import _commands
 from rltuner.errors import InputError
 from rltuner.eval.config import EvaluateConfig
 from rltuner.generating.config import GenerateConfig
@@ -36,7 +37,7 @@ def test_a_word_that_is_wrong_or_missing(
     assert line in refused(capsys, *words)
 
 
-@pytest.mark.parametrize("command", ["finetune", "generate", "evaluate", "pretrain", "info"])
+@pytest.mark.parametrize("command", sorted({*_commands([])} - {"rules", "study"}))
 def test_help_has_an_example_that_parses_and_names_what_is_given(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""A gradient step's loss and gradients: of two networks whose weights are one tensor each, by `kernels.learning`."""
+"""A gradient step's loss and gradients: of two networks whose weights are one tensor each, by `compiled.learning`."""
 
 from __future__ import annotations
 

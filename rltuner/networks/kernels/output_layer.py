@@ -1,7 +1,7 @@
-"""What is made of the output layer's logits, by `kernels.output`, for torch's tensors on the CPU, without gradients.
+"""What is made of the output layer's logits, by `compiled.output`, for torch's tensors on the CPU, without gradients.
 
-The same as `NoteRNN.output` with log_softmax, and as `backups.advantage` of it, up to rounding, in less than half of the
-time: the logits of a few melodies go through all of it in the cache.
+The same as `NoteRNN.output` with log_softmax, and as `algorithms.advantage` of it, up to rounding, in less than half of
+the time: the logits of a few melodies go through all of it in the cache.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rltuner.networks.kernels.recurrence import uninitialised
 def advantages(
     hidden: Tensor, output: nn.Linear, events: Tensor, log_prior: Tensor | None, is_soft: bool
 ) -> Tensor:
-    """A of each event, its logit less the state value of all logits (`backups.advantage`), float32 [B, T].
+    """A of each event, its logit less the state value of all logits (`algorithms.advantage`), float32 [B, T].
 
     Args:
       hidden: hidden states, float32 [T, B, H].

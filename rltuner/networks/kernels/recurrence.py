@@ -1,4 +1,4 @@
-"""LSTM layers by `kernels.lstm`, for torch's tensors on the CPU, without gradients: torch.nn.LSTM's up to rounding.
+"""LSTM layers by `compiled.lstm`, for torch's tensors on the CPU, without gradients: torch.nn.LSTM's up to rounding.
 
 A layer's whole unrolling is one call, which holds no GIL, so that threads do not wait for each other.
 """
