@@ -36,7 +36,7 @@ def progress_bar(
       quiet: shows nothing.
     """
     if quiet:
-        yield lambda done, note=None: None
+        yield _nothing
         return
     if not error_console.is_terminal:
         yield _Lines(title, total, completed).advance
@@ -57,6 +57,10 @@ def progress_bar(
                 progress.update(task, note=note)
 
         yield advance
+
+
+def _nothing(done: int, note: str | None = None) -> None:
+    """Shows no progress."""
 
 
 class _Lines:
