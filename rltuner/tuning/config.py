@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from rltuner.checks import (
     DEFAULT_C,
@@ -26,6 +26,7 @@ from rltuner.checks import (
     check_seed,
     tidy,
 )
+from rltuner.errors import InputError
 
 Algorithm = Literal["q", "psi", "g"]
 PresetName = Literal["quick", "best", "paper"]
@@ -174,6 +175,11 @@ class FinetuneConfig(Run, Guards, Exploration, Learning, Tuning):
     def __post_init__(self) -> None:
         where = "finetune"
         tidy(self)
+        for name, choices in (("algo", Algorithm), ("preset", PresetName)):
+            if getattr(self, name) not in get_args(choices):
+                raise InputError(
+                    f"{where}: {name} = {str(getattr(self, name))[:40]!r} must be one of {', '.join(get_args(choices))}"
+                )
         check_seed(where, self.seed)
         check(where, "events", self.events, 1, 10**15)
         check(where, "length", self.length, 1, MOST_EVENTS)

@@ -74,6 +74,26 @@ OF_ALGORITHM: dict[tuple[str, str], dict[str, object]] = {
     ("best", "g"): {**PRESETS["best"], **G_BEST},
 }
 
+# What people who come from elsewhere type, and the field's own name here.
+OTHER_NAMES = {
+    "lr": "learning_rate",
+    "discount": "gamma",
+    "lambda_": "trace",
+    "lam": "trace",
+    "steps": "events",
+    "total_timesteps": "events",
+    "timesteps": "events",
+    "tau": "target_rate",
+    "eta": "target_rate",
+    "algorithm": "algo",
+    "model": "note_rnn",
+    "checkpoint": "note_rnn",
+    "book": "rules",
+    "particles": "smc",
+    "max_grad_norm": "clip",
+    "buffer_size": "replay",
+}
+
 
 def preset(name: PresetName, **fields: object) -> FinetuneConfig:
     """The preset's configuration of finetune, with some fields changed.
@@ -83,7 +103,8 @@ def preset(name: PresetName, **fields: object) -> FinetuneConfig:
     known = [field.name for field in dataclasses.fields(FinetuneConfig)]
     for field in fields:
         if field not in known:
-            near = difflib.get_close_matches(field, known, n=1)
+            other = [OTHER_NAMES[field]] if field in OTHER_NAMES else []
+            near = other or difflib.get_close_matches(field, known, n=1)
             raise InputError(
                 f"preset: unknown field {field!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
             )

@@ -13,6 +13,7 @@ from rltuner.eval.config import EvaluateConfig
 from rltuner.generating.config import GenerateConfig
 from rltuner.pretraining.config import PretrainConfig
 from rltuner.tuning.config import FinetuneConfig
+from rltuner.tuning.presets import OTHER_NAMES
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,3 +79,23 @@ def test_an_unknown_field_of_a_preset_is_named_with_the_nearest() -> None:
         rltuner.preset("quick", event=3)
     with pytest.raises(InputError, match="unknown field 'zzz'; remove it"):
         rltuner.preset("best", zzz=3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"lr": 1e-3}, "unknown field 'lr'; did you mean 'learning_rate'?"),
+        ({"total_timesteps": 10}, "did you mean 'events'?"),
+        ({"algo": "ppo"}, "finetune: algo = 'ppo' must be one of q, psi, g"),
+    ],
+)
+def test_a_preset_answers_to_the_words_of_other_tools_at_once(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError) as refused_:
+        rltuner.preset("quick", **fields)
+    assert said in str(refused_.value)
+
+
+def test_every_other_name_is_of_a_field_and_none_of_ours() -> None:
+    names = {field.name for field in dataclasses.fields(FinetuneConfig)}
+    assert {*OTHER_NAMES.values()} <= names
+    assert not names & {*OTHER_NAMES}

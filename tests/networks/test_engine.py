@@ -161,7 +161,9 @@ def test_an_algorithm_that_the_kernels_do_not_know_goes_through_torch_and_its_po
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(BACKUPS, "doubled", Doubled())
-    learner = Learner(NoteRNN(VOCABULARY, (6,)), FinetuneConfig(algo="doubled", length=4))  # type: ignore[arg-type]
+    config = FinetuneConfig(length=4)
+    object.__setattr__(config, "algo", "doubled")
+    learner = Learner(NoteRNN(VOCABULARY, (6,)), config)
     assert type(learner.engine) is TorchEngine
     melodies = learner.compose(9, 4, generator=torch.Generator().manual_seed(1))
     value, advantage = learner.engine.scores(learner.policy.network, learner.value, melodies, None)
