@@ -40,7 +40,8 @@ class GenerateConfig:
     """The same in bars of the policy's metre."""
     key: str | None = None
     """Move the tonic here, such as "G major", up to 6 semitones. The mode is that of the policy's rule book, for
-    another one tune a policy; an untuned Note RNN counts as C major, though its tunes are in several modes."""
+    another one tune a policy. An untuned Note RNN has the key and metre of the book that steers it (--smc) or chooses
+    (--best-of), else it counts as C major, though its tunes are in several modes."""
     primer: str = "random_note"
     """What the network hears first: none, random_note, human, or a MIDI, ABC or MusicXML file of one melody, in
     the key of the output."""

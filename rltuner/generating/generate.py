@@ -49,10 +49,13 @@ def generate(config: GenerateConfig) -> list[Path]:
         check_installed()
     with filled_folder(config.out) as folder:
         policy = load(config.source).to(usable_device(config.device))
-        key = key_of(policy)
+        book = load_rulebook(config.rules) if config.rules is not None else None
+        guide = book if config.smc or config.best_of > 1 else None
+        if guide is not None and guide.meter is not None and policy.kind == "note_rnn":
+            policy.network.meter = guide.meter  # as finetune does: it has none of its own
+        key = key_of(policy, guide)
         sounding = key if config.key is None else Key.parse(config.key)
         shift = shift_to(sounding, key, config.source)
-        book = load_rulebook(config.rules) if config.rules is not None else None
         generator = torch.Generator().manual_seed(config.seed)
         contexts = _contexts(policy, config, shift, sounding, generator)
         length = length_of(config, policy)
@@ -139,8 +142,11 @@ def best_of(candidates: Melodies, book: RuleBook, k: int) -> Melodies:
     return candidates[totals.argmax(dim=1) + k * torch.arange(len(totals))]
 
 
-def key_of(policy: Policy) -> Key:
-    """The key that a policy was tuned for, that of its rule book; C major for what was not tuned."""
+def key_of(policy: Policy, guide: RuleBook | None = None) -> Key:
+    """The key that a policy was tuned for, that of its rule book; of what was not tuned, the key of the book that guides
+    it by particles or by choice, and C major without one."""
+    if policy.kind == "note_rnn" and guide is not None:
+        return Key.parse(guide.key)
     record = policy.card.get("rules")
     name = record.get("key") if isinstance(record, dict) else None
     return Key.parse(name if isinstance(name, str) else UNTUNED_KEY)

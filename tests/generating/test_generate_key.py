@@ -6,7 +6,9 @@ import pytest
 from generated import manifest, melodies_in, notes_in, refused, run
 
 from rltuner.generating.generate import key_of, shift_to
+from rltuner.melody import Meter
 from rltuner.melody.key import Key, pitch_name
+from rltuner.melody.midi import read_midi
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy, load
 from rltuner.rules import load_rulebook
@@ -97,3 +99,25 @@ def test_pitches_are_spelled_by_the_key_signature() -> None:
             for pitch_class in Key.parse(key).pitch_classes
         }
         assert named == set("ABCDEFG"), key
+
+
+@pytest.mark.parametrize("guide", [("--smc", "8"), ("--best-of", "3")])
+def test_the_metre_and_the_key_of_a_book_reach_what_it_guides(guide: tuple[str, str], tmp_path: Path) -> None:
+    """An untuned Note RNN has none of its own; a tuned policy keeps those that it was tuned in."""
+    NoteRNN(hidden_sizes=(4,), seed=1).save(tmp_path / "note_rnn")
+    book = tmp_path / "book.toml"
+    book.write_text('extends = "gauldin"\nmeter = "3/4"\nkey = "A melodic minor"\n')
+    words = [*guide, "--rules", book, "--bars", 2, "--count", 2, "--primer", "human"]
+    assert run("generate", tmp_path / "note_rnn", *words, "--out", tmp_path / "out") == 0
+    told = manifest(tmp_path / "out")
+    assert (told["meter"], told["key"], told["length"]) == ("3/4", "A melodic minor", 24)
+    assert {len(entry["primer_events"]) for entry in melodies_in(tmp_path / "out")} == {12}  # type: ignore[arg-type]
+    assert read_midi(tmp_path / "out" / "melody-0001.mid")[1] == Meter(12, 4)
+    # Nothing of that where the book only judges, or where the policy was tuned.
+    assert run("generate", tmp_path / "note_rnn", *words[2:], "--out", tmp_path / "judged") == 0
+    tuned = Policy.tuned_from("psi", NoteRNN(hidden_sizes=(4,), seed=1))
+    of_c = {"rules": {"key": "C major"}, "finetune": {"note_rnn": str(tmp_path / "note_rnn")}}
+    tuned.save(tmp_path / "psi", **of_c)
+    assert run("generate", tmp_path / "psi", *words, "--out", tmp_path / "tuned") == 0
+    for name in ("judged", "tuned"):
+        assert (manifest(tmp_path / name)["meter"], manifest(tmp_path / name)["key"]) == ("4/4", "C major")
