@@ -39,7 +39,7 @@ class Tuning:
     algo: Algorithm = "psi"
     """Q, Psi or G learning."""
     preset: PresetName = "quick"
-    """Sets the defaults of all other options: quick (a minute or two on 2 cores), best (15; q 3), paper (8).
+    """Sets the defaults of all other options: quick (a minute or two on 2 cores), best (15; q 3), paper (9).
     In Python, rltuner.preset() applies it."""
     note_rnn: str = "note_rnn"
     """The Note RNN to start from: a shipped name or a checkpoint folder."""

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from rltuner.console import output_console, say
-from rltuner.eval.diversity import distinct_share
+from rltuner.eval.diversity import distinct_share, mean_edit_distance
 from rltuner.eval.objective import measure
 from rltuner.eval.paper import evaluate
 from rltuner.eval.rewards import mean_rewards
@@ -24,7 +24,7 @@ from rltuner.tuning.texts import Findings, card_text, objective_text, plain, rep
 from rltuner.version import __version__
 
 SAMPLE_QPM = 100.0
-FEW_DISTINCT = 0.5  # of the Note RNN's share of distinct melodies; below, the policy has collapsed
+PAIRS = 5_000  # of melodies, by whose distance a collapse is seen: a second at most
 
 
 def find(
@@ -39,6 +39,7 @@ def find(
             findings.columns[name] = evaluate(melodies, key=book.key)
             findings.rewards[name] = mean_rewards(melodies, book)
             findings.distinct[name] = distinct_share(melodies)
+            findings.edit_distance[name] = mean_edit_distance(melodies, PAIRS)[0]
         findings.objective = measure(policy, note_rnn.to(config.device), melodies, book, config.c)
     return findings
 
@@ -60,13 +61,8 @@ def write_results(
     write_atomically(folder.report, report_text(config, book, findings, digest, samples).encode())
     write_atomically(folder.policy / "README.md", card_text(config, book, findings).encode())
 
-    if findings.distinct:
-        before, after = findings.distinct.values()
-        if after < FEW_DISTINCT * before:
-            say(
-                "the policy settled on few melodies, so its rows say little; "
-                "stop earlier (--events), count the rules less (--c higher) or look less far ahead (--gamma lower)"
-            )
+    if findings.collapse:
+        say(f"warning: {findings.collapse}")
     if not config.quiet:
         print_results(folder, config, book, findings, digest, samples)
 
@@ -87,8 +83,12 @@ def print_results(
         output_console.print(terminal_table(without_intervals(findings.columns)))
         output_console.print(f"Mean reward per melody by the {book.name} book, in {book.key}")
         output_console.print(terminal_table(without_intervals(findings.rewards), findings.reward_rows))
-        before, after = findings.distinct.values()
-        output_console.print(f"distinct melodies: {before:.2%} before, {after:.2%} after")
+        (before, after), (near, nearer) = findings.distinct.values(), findings.edit_distance.values()
+        output_console.print(
+            f"distinct melodies: {before:.2%} before, {after:.2%} after; mean edit distance between two: {near:.3f} "
+            f"before, {nearer:.3f} after",
+            soft_wrap=True,
+        )
     if findings.objective is not None:
         output_console.print(f"means per melody, tuned: {objective_text(findings.objective)}", soft_wrap=True)
     output_console.print(f"policy   {folder.policy}  (SHA-256 {digest[:16]})", soft_wrap=True)

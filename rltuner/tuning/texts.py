@@ -12,9 +12,13 @@ from rltuner.eval.objective import Objective
 from rltuner.eval.rows import Row, reward_rows
 from rltuner.eval.table import markdown_table, without_intervals
 from rltuner.rules.book import RuleBook
+from rltuner.tuning.collapse import AMONG
 from rltuner.tuning.config import FinetuneConfig
 from rltuner.tuning.presets import preset
 from rltuner.version import __version__
+
+FEW_DISTINCT = 0.5  # of the Note RNN's share of distinct melodies; below, the policy has collapsed
+NEAR_EACH_OTHER = 0.6  # of the distance between two of the Note RNN's melodies
 
 
 @dataclass
@@ -25,6 +29,8 @@ class Findings:
     """The paper's rows, before and after; empty where the configuration asks for no evaluation."""
     distinct: dict[str, float] = field(default_factory=dict)
     """Share of distinct melodies, by the same names."""
+    edit_distance: dict[str, float] = field(default_factory=dict)
+    """Mean edit distance between two melodies, by the same names."""
     rewards: dict[str, dict[str, float]] = field(default_factory=dict)
     """Mean reward by rule, by the same names."""
     objective: Objective | None = None
@@ -36,6 +42,34 @@ class Findings:
     def reward_rows(self) -> list[Row]:
         """Of the table of rewards."""
         return reward_rows(next(iter(self.rewards.values())))
+
+    @property
+    def collapse(self) -> str:
+        """What shows that the policy settled on few melodies, or on one kind of melody, and what might help; "" for none.
+
+        Distinct melodies may differ by a note: so the distance between them is looked at too, and what tuning recorded
+        of the share that would be distinct among 100,000.
+        """
+        signs = []
+        if self.distinct:
+            before, after = self.distinct.values()
+            if after < FEW_DISTINCT * before:
+                signs.append(f"{after:.1%} of its melodies are distinct, of the Note RNN's {before:.1%}")
+            before, after = self.edit_distance.values()
+            if after < NEAR_EACH_OTHER * before:
+                signs.append(
+                    f"two of its melodies differ by {after:.2f}, two of the Note RNN's by {before:.2f}"
+                )
+        recorded = self.records[-1].get("distinct") if self.records else None
+        if isinstance(recorded, int | float) and recorded < FEW_DISTINCT:
+            signs.append(f"among {AMONG:,} melodies {recorded:.1%} would be distinct")
+        if not signs:
+            return ""
+        return (
+            f"the policy settled on few melodies, so its rows say little: {'; '.join(signs)}. Stop earlier (--events), "
+            "count the rules less (--c higher), look less far ahead (--gamma lower) or bound how likely a melody may be "
+            "(--likeliest lower)"
+        )
 
 
 def plain(config: FinetuneConfig) -> dict[str, Any]:
@@ -59,9 +93,11 @@ def figures_text(config: FinetuneConfig, findings: Findings) -> str:
     text = ""
     if findings.columns:
         shares = ", ".join(f"{name} {share:.2%}" for name, share in findings.distinct.items())
+        distances = ", ".join(f"{name} {value:.3f}" for name, value in findings.edit_distance.items())
         text += (
             f"{config.evaluate:,} melodies of {config.length} events from random-note primers, seed {config.seed}.\n\n"
-            f"{markdown_table(without_intervals(findings.columns))}\nDistinct melodies: {shares}.\n"
+            f"{markdown_table(without_intervals(findings.columns))}\nDistinct melodies: {shares}. "
+            f"Mean edit distance between two: {distances}.\n"
         )
     if findings.objective is not None:
         text += (
@@ -114,9 +150,10 @@ def report_text(
     config: FinetuneConfig, book: RuleBook, findings: Findings, digest: str, samples: list[Path]
 ) -> str:
     """report.md: table, plots, rewards by rule, configuration."""
+    warning = f"**Warning:** {findings.collapse}.\n\n" if findings.collapse else ""
     return f"""# Tuning with {config.algo} learning
 
-{figures_text(config, findings)}
+{warning}{figures_text(config, findings)}
 ## Rewards
 {rewards_text(findings)}
 ![Rewards, KL and objective while tuning](plots/tuning.png)

@@ -12,7 +12,9 @@ from rltuner.melody import Melodies, Vocabulary
 from rltuner.networks.compose import compose
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy
+from rltuner.rules import load_rulebook
 from rltuner.tuning.collapse import expected_distinct, has_collapsed
+from rltuner.tuning.texts import Findings, report_text
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +83,36 @@ def test_a_run_ends_early_and_is_whole(tmp_path: Path, capsys: pytest.CaptureFix
     assert (run / "report.md").is_file()
     rltuner.finetune(rltuner.FinetuneConfig(resume=run))  # there is nothing left to do
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("distinct", "distance", "recorded", "said"),
+    [
+        (1.0, 0.62, 0.99, ""),
+        (0.6, 0.5, 0.6, ""),
+        (0.3, 0.62, 0.99, "30.0% of its melodies are distinct, of the Note RNN's 100.0%"),
+        (0.9997, 0.215, 0.99, "two of its melodies differ by 0.21, two of the Note RNN's by 0.63"),
+        (1.0, 0.62, 0.1, "among 100,000 melodies 10.0% would be distinct"),
+    ],
+)
+def test_a_policy_that_settled_on_few_melodies_or_on_one_kind_is_told_of(
+    distinct: float, distance: float, recorded: float, said: str
+) -> None:
+    """All melodies may be distinct and nearly the same: .9997 and .215 are of a run that somebody had."""
+    found = Findings(
+        distinct={"before": 1.0, "after": distinct},
+        edit_distance={"before": 0.63, "after": distance},
+        records=[{"distinct": recorded}],
+    )
+    assert said in found.collapse
+    assert bool(found.collapse) == bool(said)
+    config, book = rltuner.preset("quick"), load_rulebook("magenta")
+    text = report_text(config, book, Findings(records=[]), "0" * 64, [])
+    assert "**Warning:**" not in text
+
+
+def test_without_an_evaluation_the_record_tells_of_a_collapse() -> None:
+    found = Findings(records=[{"distinct": 0.2, "events": 8, "events_per_second": 1.0}])
+    assert "20.0% would be distinct" in found.collapse
+    config, book = rltuner.preset("quick", evaluate=0), load_rulebook("magenta")
+    assert "**Warning:** the policy settled on few melodies" in report_text(config, book, found, "0" * 64, [])
