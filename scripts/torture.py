@@ -44,8 +44,8 @@ from rltuner.tuning import finetune as tuner
 from rltuner.tuning import results
 
 FINETUNE = (
-    "--length 8 --batch-size 4 --minibatch-size 4 --replay 8 --checkpoint-every 2 --samples 1 --evaluate 0 "
-    "--threads 1"
+    "--length 8 --batch-size 4 --minibatch-size 4 --replay 8 --checkpoint-every 2 --log-every 2 --samples 1 "
+    "--evaluate 0 --threads 1"
 )
 PARTICLES = "--smc 2 --smc-systems 2 --smc-every 2 --smc-replay 4"
 PRETRAIN = "--updates 9 --batch-size 2 --window 8 --validate-every 3 --checkpoint-every 2 --hidden-sizes 4 --threads 1"
@@ -75,7 +75,6 @@ def prepared(work: Path) -> Iterator[None]:
         (results, "plot_piano_rolls", lambda *_: None),
         (pretrain, "load_corpus", small_corpus),
         (tuner, "refuse_broken_rules", lambda *_: None),  # the shipped ones are not broken
-        (tuner, "RECORD_EVERY", 2),
     ]
     here, before = Path.cwd(), [(module, name, getattr(module, name)) for module, name, _ in instead]
     for module, name, value in instead:
@@ -175,7 +174,6 @@ def kill9(run: str, kills: int, tally: Tally, seed: int = 1) -> None:
     """The real command line, in a process of its own, killed from outside at any moment, and once by Ctrl-C."""
     rng = random.Random(seed)
     words = [word if word != "96" else "960" for word in words_of(run, "outside")]
-    tuner.RECORD_EVERY = 10  # as in the processes that are killed
     assert command([*words[:-1], "whole"])[0] == 0
     whole = fingerprint(Path("whole"))
     shutil.rmtree("whole")
@@ -197,7 +195,6 @@ def kill9(run: str, kills: int, tally: Tally, seed: int = 1) -> None:
             tally[f"  {said[-200:]}"] += 1
         tally["saves interrupted"] += 1
     resumed(run, "outside", whole, tally)
-    tuner.RECORD_EVERY = 2
 
 
 def file_limit(run: str, tally: Tally) -> None:
