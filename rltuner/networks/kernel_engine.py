@@ -14,7 +14,7 @@ from rltuner.melody import Melodies
 from rltuner.networks.algorithms import Loss
 from rltuner.networks.compose import BATCH
 from rltuner.networks.inputs import inputs_of
-from rltuner.networks.kernels.composing import Weights, actor
+from rltuner.networks.kernels.composing import NetworkTensors, actor
 from rltuner.networks.kernels.gradients import Gradients
 from rltuner.networks.kernels.output_layer import advantages, log_probabilities
 from rltuner.networks.note_rnn import NoteRNN, weights_of
@@ -35,7 +35,10 @@ def acting(
     networks = [policy.network] if policy.prior is None else [policy.network, policy.prior]
     policy.network.refuse_unknown_classes(contexts, -1)
     return actor(
-        [Weights([weights_of(layer) for layer in network.layers], network.output) for network in networks],
+        [
+            NetworkTensors([weights_of(layer) for layer in network.layers], network.output)
+            for network in networks
+        ],
         contexts,
         length,
         generator,

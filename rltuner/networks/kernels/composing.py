@@ -27,14 +27,14 @@ def _packed(weight: Tensor) -> Array:
 
 
 def _filled_up(by_gate: Tensor, units: int, inputs: int | None = None) -> Tensor:
-    """Weights [4H', K'] or biases [4H'] of a layer as those of a larger one, [4 units, inputs] or [4 units]."""
+    """NetworkTensors [4H', K'] or biases [4H'] of a layer as those of a larger one, [4 units, inputs] or [4 units]."""
     gates = by_gate.unflatten(0, (4, -1))
     missing = (0, units - gates.shape[1])
     wider = (0, inputs - gates.shape[2], *missing) if inputs is not None else missing
     return nn.functional.pad(gates, wider).flatten(0, 1)
 
 
-class Weights(NamedTuple):
+class NetworkTensors(NamedTuple):
     """The weights of one network."""
 
     layers: Sequence[Sequence[Tensor]]
@@ -44,7 +44,7 @@ class Weights(NamedTuple):
 
 @torch.no_grad()
 def actor(
-    networks: Sequence[Weights],
+    networks: Sequence[NetworkTensors],
     context: Tensor,
     length: int,
     generator: torch.Generator,
