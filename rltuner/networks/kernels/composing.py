@@ -27,7 +27,7 @@ def _packed(weight: Tensor) -> Array:
 
 
 def _filled_up(by_gate: Tensor, units: int, inputs: int | None = None) -> Tensor:
-    """NetworkTensors [4H', K'] or biases [4H'] of a layer as those of a larger one, [4 units, inputs] or [4 units]."""
+    """Weights [4H', K'] or biases [4H'] of a layer as those of a larger one, [4 units, inputs] or [4 units]."""
     gates = by_gate.unflatten(0, (4, -1))
     missing = (0, units - gates.shape[1])
     wider = (0, inputs - gates.shape[2], *missing) if inputs is not None else missing
