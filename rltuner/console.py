@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 SECONDS_A_LINE = 30.0  # of progress, where there is no terminal
-error_console = Console(stderr=True, highlight=False)
-output_console = Console(highlight=False)
+error_console = Console(stderr=True, highlight=False, emoji=False)  # a file may be called :x:
+output_console = Console(highlight=False, emoji=False)
 if not output_console.is_terminal:
     output_console.width = 120  # into a pipe or a file tables need not fit a screen
 
@@ -77,7 +77,9 @@ class _Lines:
         self._started = self._said = time.monotonic()
 
     def advance(self, done: int, note: str | None = None) -> None:
-        self._done += done
+        if self._done >= self._total > self._before:
+            return
+        self._done = min(self._done + done, self._total)
         self._note = self._note if note is None else note
         now = time.monotonic()
         is_finished = done > 0 and self._done >= self._total
@@ -88,7 +90,8 @@ class _Lines:
             f", {_clock(took * (self._total - self._done) / here)} left" if here and not is_finished else ""
         )
         note = f": {self._note}" if self._note else ""
-        say(f"{self._title} {self._done / max(1, self._total):.0%} after {_clock(took)}{left}{note}")
+        percent = 100 * self._done // max(1, self._total)
+        say(f"{self._title} {percent}% after {_clock(took)}{left}{note}")
 
 
 def _clock(seconds: float) -> str:

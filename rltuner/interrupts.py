@@ -52,7 +52,8 @@ def delayed_interrupt(*also: signal.Signals) -> Iterator[Callable[[], int]]:
 @contextmanager
 def cleanly_ended() -> Iterator[None]:
     """While inside, SIGTERM and SIGHUP (a terminal that is closed) unwind the stack as Ctrl-C does, so that temporary
-    files are removed; then the signal does what it would have done.
+    files are removed; then the signal does what it would have done. Where that lets the process live, by a handler of the
+    caller's own, EndedError is raised: what was inside is not done.
 
     Outside the main thread, where Python handles no signals, nothing changes, and an ignored signal stays ignored.
     """
@@ -64,13 +65,16 @@ def cleanly_ended() -> Iterator[None]:
             came = number
             raise EndedError(number)
 
+    ended: EndedError | None = None
     try:
         with _handled(unwind, ENDING):
             yield
-    except EndedError as ended:
-        came = ended.number
-    if came:
-        signal.raise_signal(came)
+    except EndedError as error:
+        ended = error
+    if ended is not None or came:
+        signal.raise_signal(ended.number if ended is not None else came)
+    if ended is not None:
+        raise ended
 
 
 @contextmanager
@@ -81,7 +85,7 @@ def _handled(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield

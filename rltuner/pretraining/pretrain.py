@@ -81,6 +81,8 @@ def pretrain(config: PretrainConfig) -> Path:
                 training = Training(config, parts["train"], device)
                 held.enter_context(create_folder(folder, save))
             _train(training, parts["validation"], folder, save, interrupted)
+        if number := interrupted():  # where there was nothing left to learn
+            end_by(number)
         training.model.load_state_dict(training.best_weights)
         return _write(training.model, config, folder, corpus, parts, training.best, training.seconds)
 

@@ -147,11 +147,11 @@ class Run:
     evaluate: int = 10_000
     """Melodies for the table before and after."""
     log_every: int = 10
-    """Rounds between two records in metrics.jsonl, which the progress shows too."""
+    """Rounds between two records in metrics.jsonl, which the progress shows too; --least-distinct adds its own."""
     checkpoint_every: int = 50
     """Rounds between two savings of the resumable checkpoint; it is saved after every minute besides."""
     quiet: bool = False
-    """Show no progress, tables and paths: only warnings and mistakes."""
+    """Show no progress, no tables and no paths."""
     threads: int = 2
     """CPU threads; of a gradient step on at least 128 melodies each takes a share, smaller ones use one."""
     device: str = "cpu"

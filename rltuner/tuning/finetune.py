@@ -32,6 +32,7 @@ from rltuner.tuning.round import rounds_of, tune_round
 from rltuner.tuning.run_folder import RunFolder
 from rltuner.tuning.stored_config import resumed_config
 
+LOOK_EVERY = 10  # rounds between two looks of the guard against collapse
 SECONDS_UNSAVED = 60.0  # at most, and a round
 PROGRESS = (
     "{events_per_second:,.0f} events/s  J {objective:.1f}  KL {kl:.1f}  "
@@ -86,6 +87,8 @@ def finetune(config: FinetuneConfig, on_record: OnRecord | None = None) -> Path:
                 updates = 0
             held.enter_context(saying_how_to_go_on("finetune", folder.path))
             _tune(folder, config, book, learner, replay, generator, updates, interrupted, on_record)
+        if number := interrupted():  # where there was nothing left to tune
+            end_by(number)
         learner.engine.release()  # so that the policy composes what `generate` composes, to the last bit
         write_results(folder, config, book, note_rnn, learner.policy)
     return folder.path
@@ -105,7 +108,8 @@ def _tune(
     """All rounds after the first `updates`; where a signal ends them early, all is saved, and it raises what it means."""
     total = rounds_of(config)
     if updates >= total:
-        say(f"{folder.path}: tuned to its end; its results are written again (a larger --events goes on)")
+        if not config.quiet:
+            say(f"{folder.path}: tuned to its end; its results are written again (a larger --events goes on)")
         return
     events = config.batch_size * config.length
     if not config.quiet:
@@ -115,10 +119,11 @@ def _tune(
     whole, before = total * events, updates * events
     with progress_bar("tuning", whole, completed=before, quiet=config.quiet) as advance:
         started, counted = time.monotonic(), updates
-        collapsed = has_collapsed(folder.records(), config.least_distinct)
+        collapsed = _has_collapsed(folder, config)
         saved, saved_at = updates, time.monotonic()
         while updates < total and not collapsed and not interrupted():
-            is_recorded = (updates + 1) % config.log_every == 0 or updates + 1 == total
+            is_looked_at = config.least_distinct > 0 and (updates + 1) % LOOK_EVERY == 0
+            is_recorded = (updates + 1) % config.log_every == 0 or updates + 1 == total or is_looked_at
             state, kept = generator.get_state(), replay.counts
             try:
                 record = tune_round(learner, replay, book, generator, updates, measured=is_recorded)
@@ -143,7 +148,7 @@ def _tune(
                 }
                 folder.log(record)
                 advance(0, PROGRESS.format(**record))
-                collapsed = has_collapsed(folder.records(), config.least_distinct)
+                collapsed = is_looked_at and _has_collapsed(folder, config)
             is_due = updates % config.checkpoint_every == 0 or time.monotonic() - saved_at >= SECONDS_UNSAVED
             if is_due or updates == total or collapsed or interrupted():
                 folder.save(learner, replay, generator, updates)
@@ -161,6 +166,12 @@ def _tune(
     if number := interrupted():
         say(f"stopped after {updates} of {total} rounds")
         end_by(number)
+
+
+def _has_collapsed(folder: RunFolder, config: FinetuneConfig) -> bool:
+    """Whether the guard of --least-distinct ends the run. What else is logged between its looks changes nothing."""
+    looks = [record for record in folder.records() if record["updates"] % LOOK_EVERY == 0]
+    return has_collapsed(looks, config.least_distinct)
 
 
 def refuse_unfit_vocabulary(name: str, vocabulary: Vocabulary, book: RuleBook) -> None:

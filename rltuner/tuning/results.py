@@ -84,9 +84,9 @@ def print_results(
         output_console.print(f"Mean reward per melody by the {book.name} book, in {book.key}")
         output_console.print(terminal_table(without_intervals(findings.rewards), findings.reward_rows))
         (before, after), (near, nearer) = findings.distinct.values(), findings.edit_distance.values()
+        distances = f"; mean edit distance between two: {near:.3f} before, {nearer:.3f} after"
         output_console.print(
-            f"distinct melodies: {before:.2%} before, {after:.2%} after; mean edit distance between two: {near:.3f} "
-            f"before, {nearer:.3f} after",
+            f"distinct melodies: {before:.2%} before, {after:.2%} after{distances if nearer == nearer else ''}",
             soft_wrap=True,
         )
     if findings.objective is not None:

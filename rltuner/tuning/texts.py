@@ -94,10 +94,10 @@ def figures_text(config: FinetuneConfig, findings: Findings) -> str:
     if findings.columns:
         shares = ", ".join(f"{name} {share:.2%}" for name, share in findings.distinct.items())
         distances = ", ".join(f"{name} {value:.3f}" for name, value in findings.edit_distance.items())
+        distances = f" Mean edit distance between two: {distances}." if "nan" not in distances else ""
         text += (
             f"{config.evaluate:,} melodies of {config.length} events from random-note primers, seed {config.seed}.\n\n"
-            f"{markdown_table(without_intervals(findings.columns))}\nDistinct melodies: {shares}. "
-            f"Mean edit distance between two: {distances}.\n"
+            f"{markdown_table(without_intervals(findings.columns))}\nDistinct melodies: {shares}.{distances}\n"
         )
     if findings.objective is not None:
         text += (

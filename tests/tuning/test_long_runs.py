@@ -12,6 +12,7 @@ import pytest
 
 from rltuner import console
 from rltuner.errors import InputError
+from rltuner.interrupts import EndedError
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.storing.state import read_manifest
 from rltuner.tuning import finetune as loop
@@ -185,3 +186,58 @@ def test_a_run_goes_on_quietly_or_not_as_it_is_asked() -> None:
 def test_no_record_in_no_rounds() -> None:
     with pytest.raises(InputError, match="log_every = 0"):
         dataclasses.replace(TINY, log_every=0)
+
+
+def test_the_guard_against_collapse_ends_a_run_in_the_same_round_whatever_is_logged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "LOOK_EVERY", 2)
+    ended = {}
+    for every in (1, 5, 100):
+        path = finetune(
+            dataclasses.replace(TINY, out=Path(f"run{every}"), log_every=every, least_distinct=1.0)
+        )
+        ended[every] = RunFolder(path).records()[-1]["updates"]
+    assert ended == {1: 6, 5: 6, 100: 6}  # after three looks
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_a_finished_run_is_read_ends_it(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    finetune(TINY)
+    Path("run/report.md").unlink()
+    restore = RunFolder.restore
+
+    def signalled(*arguments: object) -> int:
+        os.kill(os.getpid(), number)
+        return restore(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RunFolder, "restore", signalled)
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda given, frame: came.append(given))
+    try:
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else EndedError):
+            finetune(FinetuneConfig(resume=Path("run")))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert came == (
+        [signal.SIGTERM] if number == signal.SIGTERM else []
+    )  # the caller's own handler has had it
+    assert not Path("run/report.md").exists()
+
+
+def test_lines_of_progress_end_with_the_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "SECONDS_A_LINE", 0.0)
+    with console.progress_bar("digging", 1000) as advance:
+        for done in (999, 1, 5):
+            advance(done, None)
+    with console.progress_bar("nothing", 0) as advance:
+        advance(0, None)
+    lines = [line.partition(" after")[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["digging 99%", "digging 100%", "nothing 0%"]
+
+
+def test_a_name_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("run:fire:x [b]")
+    assert capsys.readouterr().err == "run:fire:x [b]\n"
