@@ -15,6 +15,7 @@ from matplotlib.image import imread
 from rltuner.errors import InputError
 from rltuner.generating.config import GenerateConfig
 from rltuner.generating.generate import generate
+from rltuner.interrupts import EndedError
 from rltuner.melody import Melodies
 from rltuner.melody.midi import read_midi
 from rltuner.melody.plots import plot_piano_roll
@@ -228,7 +229,7 @@ def test_a_signal_that_ends_the_process_leaves_nothing_and_then_has_its_effect(
     came: list[int] = []
     before = signal.signal(number, lambda got, frame: came.append(got))
     try:
-        with filled_folder(tmp_path / "out") as folder:
+        with pytest.raises(EndedError), filled_folder(tmp_path / "out") as folder:
             (folder / "a.txt").write_text("a")
             assert came == []
             signal.raise_signal(number)
