@@ -227,13 +227,18 @@ def test_a_signal_that_ends_the_process_leaves_nothing_and_then_has_its_effect(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     came: list[int] = []
-    before = signal.signal(number, lambda got, frame: came.append(got))
-    try:
-        with pytest.raises(EndedError), filled_folder(tmp_path / "out") as folder:
+
+    def ended() -> None:
+        with filled_folder(tmp_path / "out") as folder:
             (folder / "a.txt").write_text("a")
             assert came == []
             signal.raise_signal(number)
             pytest.fail("went on")
+
+    before = signal.signal(number, lambda got, frame: came.append(got))
+    try:
+        with pytest.raises(EndedError):
+            ended()
         assert came == [number]
         assert list(tmp_path.iterdir()) == []
         signal.raise_signal(number)
