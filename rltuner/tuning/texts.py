@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -93,8 +94,10 @@ def figures_text(config: FinetuneConfig, findings: Findings) -> str:
     text = ""
     if findings.columns:
         shares = ", ".join(f"{name} {share:.2%}" for name, share in findings.distinct.items())
-        distances = ", ".join(f"{name} {value:.3f}" for name, value in findings.edit_distance.items())
-        distances = f" Mean edit distance between two: {distances}." if "nan" not in distances else ""
+        distances = ""
+        if not any(math.isnan(value) for value in findings.edit_distance.values()):
+            each = ", ".join(f"{name} {value:.3f}" for name, value in findings.edit_distance.items())
+            distances = f" Mean edit distance between two: {each}."
         text += (
             f"{config.evaluate:,} melodies of {config.length} events from random-note primers, seed {config.seed}.\n\n"
             f"{markdown_table(without_intervals(findings.columns))}\nDistinct melodies: {shares}.{distances}\n"

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 import rltuner
+from rltuner.eval.paper import ROW_TITLES
 from rltuner.melody import Melodies, Vocabulary
 from rltuner.networks.compose import compose
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy
 from rltuner.rules import load_rulebook
 from rltuner.tuning.collapse import expected_distinct, has_collapsed
-from rltuner.tuning.texts import Findings, report_text
+from rltuner.tuning.texts import Findings, figures_text, report_text
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +117,18 @@ def test_without_an_evaluation_the_record_tells_of_a_collapse() -> None:
     assert "20.0% would be distinct" in found.collapse
     config, book = rltuner.preset("quick", evaluate=0), load_rulebook("magenta")
     assert "**Warning:** the policy settled on few melodies" in report_text(config, book, found, "0" * 64, [])
+
+
+@pytest.mark.parametrize(("distance", "told"), [(0.5, True), (float("nan"), False)])
+def test_the_distance_between_melodies_is_told_where_there_are_two(distance: float, told: bool) -> None:
+    """Whatever the Note RNN is called."""
+    names = ["nancy/note_rnn", "tuned (psi)"]
+    rows = dict.fromkeys(ROW_TITLES, 0.5)
+    found = Findings(
+        columns=dict.fromkeys(names, rows),
+        distinct=dict.fromkeys(names, 1.0),
+        edit_distance=dict.fromkeys(names, distance),
+    )
+    text = figures_text(rltuner.preset("quick"), found)
+    assert ("Mean edit distance between two: nancy/note_rnn 0.500, tuned (psi) 0.500." in text) == told
+    assert ("Mean edit distance" in text) == told
