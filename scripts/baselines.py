@@ -12,7 +12,7 @@ import torch
 from rltuner.melody import Melodies
 from rltuner.networks.compose import compose
 from rltuner.networks.devices import undivided
-from rltuner.networks.inputs import inputs_of
+from rltuner.networks.inputs.heard import inputs_of
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.particles import steer
 from rltuner.networks.policy import Policy
@@ -97,7 +97,7 @@ def ppo(
             old = policy.log_prob(melodies)  # (B, T), as all that follows
             scores = book.score(melodies)
             reward = book.earned(melodies, scores) / c - (old - prior.log_prob(melodies))
-            values = value(*inputs_of(melodies))
+            values = value(inputs_of(melodies))
             advantage = torch.zeros_like(reward)
             following, ahead = torch.zeros(batch), torch.zeros(batch)
             for t in reversed(range(LENGTH)):  # generalised advantage estimation
@@ -108,8 +108,7 @@ def ppo(
         for _ in range(epochs):
             for part in torch.randperm(batch, generator=generator).split(minibatch):
                 chosen = melodies[part]
-                inputs, skipped = inputs_of(chosen)
-                log_policy = policy(inputs)[:, skipped:].gather(2, chosen.events[..., None])[..., 0]
+                log_policy = policy(inputs_of(chosen)).gather(2, chosen.events[..., None])[..., 0]
                 ratio = (log_policy - old[part]).exp()
                 gain = torch.minimum(
                     ratio * advantage[part], ratio.clamp(1 - clip, 1 + clip) * advantage[part]

@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-* A tune starts at a bar line (its pickup is dropped) and fills whole bars; bar k starts at event
-  k * steps_per_bar.
+* A tune starts at a bar line and fills whole bars; bar k starts at event k * steps_per_bar. What is played before the
+  first bar line is its pickup, which is kept beside its events.
 * Events are the classes of `grid`, in the canonical form: a silence is one NOTE_OFF followed by
   NO_EVENTs, and a silence at the start is NO_EVENTs only.
 * A file of tunes is one safetensors file: "events" (int8, all tunes end to end), "offsets" (int64 [N + 1]:
@@ -55,6 +55,10 @@ class Tune:
     """Event classes, canonical; their number is a multiple of `meter.steps_per_bar`."""
     key: str = ""
     """Key as written, before transposition, e.g. "D dorian"; "" if unknown."""
+    pickup: tuple[int, ...] = ()
+    """Events before the first bar line, fewer than a bar of them, in the key of `events`; () without a pickup."""
+    rhythm: str = ""
+    """What kind of tune it says that it is (the `R:` field of ABC), such as "reel"; "" if nothing is said."""
 
     @property
     def intervals(self) -> tuple[int, ...]:
@@ -83,6 +87,8 @@ def save_tunes(path: str | os.PathLike[str], tunes: Sequence[Tune], info: Mappin
             "credit": tune.credit,
             "key": tune.key,
             "meter": [tune.meter.steps_per_bar, tune.meter.steps_per_beat],
+            **({"pickup": list(tune.pickup)} if tune.pickup else {}),
+            **({"rhythm": tune.rhythm} if tune.rhythm else {}),
         }
         for tune in tunes
     ]
@@ -120,6 +126,8 @@ def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]
                 meter=Meter(*card["meter"]),
                 events=tuple(flat[start:end]),
                 key=str(card["key"]),
+                pickup=_pickup(card.get("pickup", [])),
+                rhythm=str(card.get("rhythm", "")),
             )
             for card, start, end in zip(cards, bounds, bounds[1:], strict=False)
         ]
@@ -132,6 +140,13 @@ def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]
     if not isinstance(info, dict):
         raise InputError(f"{path}: its info is a {type(info).__name__}; expected an object")
     return tunes, info
+
+
+def _pickup(events: Any) -> tuple[int, ...]:
+    """A pickup as a file has it; InputError where it is no list of event classes."""
+    if not isinstance(events, list) or any(type(e) is not int or not 0 <= e <= MAX_CLASS for e in events):
+        raise InputError(f"pickup {str(events)[:40]}: expected event classes of 0 to {MAX_CLASS}")
+    return tuple(events)
 
 
 def _content(metadata: Mapping[str, str]) -> dict[str, Any]:

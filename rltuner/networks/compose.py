@@ -19,7 +19,11 @@ BATCH = 4096  # melodies composed at a time: large enough to be fast, small enou
 class Composer(Hearer, Protocol):
     """What composes event by event; a `Policy` is one."""
 
-    def step(self, events: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def begin(self, count: int, context: int, length: int) -> Any:
+        """The state before `context` events are heard, of `count` melodies that will have `length` events."""
+        ...
+
+    def step(self, events: Tensor, state: Any) -> tuple[Tensor, Any]:
         """log pi of the next event, float32 [B, V], after one more event, int64 [B], and the state then."""
         ...
 
@@ -95,7 +99,7 @@ def _compose_batch(
     batch = context.shape[0]
     heard = context if context.shape[1] else torch.full((batch, 1), -1)
     heard = heard.to(device)
-    state = None
+    state = policy.begin(batch, heard.shape[1], length)
     for position in range(heard.shape[1]):
         log_policy, state = policy.step(heard[:, position], state)
     events = torch.empty((batch, length), dtype=torch.int64)

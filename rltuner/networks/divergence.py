@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from rltuner.melody import Melodies
-from rltuner.networks.inputs import inputs_of
+from rltuner.networks.inputs.heard import inputs_of
 from rltuner.networks.note_rnn import NoteRNN
-from rltuner.networks.policy import Policy
+from rltuner.networks.policy import Policy, predicted
 
 BATCH = 2048  # bounds the memory of [B, T, V]
 
@@ -19,9 +19,9 @@ BATCH = 2048  # bounds the memory of [B, T, V]
 @torch.no_grad()
 def log_probabilities(network: NoteRNN | Policy, melodies: Melodies) -> Tensor:
     """log-probabilities of every class at every step, float32 [B, T, V]."""
-    inputs, skipped = inputs_of(melodies)
-    logits: Tensor = network(inputs) if isinstance(network, Policy) else network(inputs)[0]
-    return logits[:, skipped:].log_softmax(dim=-1)
+    heard = inputs_of(melodies)
+    logits: Tensor = network(heard) if isinstance(network, Policy) else predicted(network, heard)
+    return logits.log_softmax(dim=-1)
 
 
 def divergence(log_policy: Tensor, log_prior: Tensor, melodies: Melodies) -> Tensor:

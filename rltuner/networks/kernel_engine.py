@@ -13,12 +13,14 @@ from torch import Tensor
 from rltuner.melody import Melodies
 from rltuner.networks.algorithms import Loss
 from rltuner.networks.compose import BATCH
-from rltuner.networks.inputs import inputs_of
+from rltuner.networks.inputs.heard import inputs_of
 from rltuner.networks.kernels.composing import NetworkTensors, actor
 from rltuner.networks.kernels.gradients import Gradients
 from rltuner.networks.kernels.output_layer import advantages, log_probabilities
-from rltuner.networks.note_rnn import NoteRNN, weights_of
+from rltuner.networks.kernels.recurrence import with_places
+from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy
+from rltuner.networks.recurrent import table_of, weights_of
 from rltuner.networks.torch_engine import TorchEngine
 from rltuner.networks.value import ValueNetwork
 
@@ -34,13 +36,22 @@ def acting(
     """`kernels.composing.actor` for the networks of a policy. IndexError for a class that there is not."""
     networks = [policy.network] if policy.prior is None else [policy.network, policy.prior]
     policy.network.refuse_unknown_classes(contexts, -1)
+    if not contexts.shape[1]:
+        contexts = torch.full((len(contexts), 1), -1)
+    inputs = policy.network.inputs
+    places = inputs.places(contexts.shape[1], length, policy.meter)
     return actor(
         [
-            NetworkTensors([weights_of(layer) for layer in network.layers], network.output)
+            NetworkTensors(
+                [weights_of(layer) for layer in network.layers],
+                network.output,
+                with_places(table_of(network.layers[0], len(network.output.bias)), places, inputs.of_events),
+            )
             for network in networks
         ],
         contexts,
         length,
+        [bars * policy.meter.steps_per_bar for bars in inputs.looked_back],
         generator,
         own_temperature=policy.temperature if policy.backup.has_temperature else 1.0,
         temperature=temperature,
@@ -67,10 +78,12 @@ class Step:
         self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None, share: float
     ) -> tuple[float, list[Tensor]]:
         """Arguments as `kernels.gradients` has them. IndexError for a class that there is not."""
-        heard, _ = inputs_of(melodies)
-        self._network.refuse_unknown_classes(heard, -1)
+        heard, inputs = inputs_of(melodies), self._network.inputs
+        self._network.refuse_unknown_classes(heard.events, -1)
         self._network.refuse_unknown_classes(melodies.events, 0)
-        return self.gradients(heard, melodies.events, goals, log_prior, share)
+        rows, _ = inputs.rows(heard)
+        added = rows.with_places(inputs.of_events)
+        return self.gradients(added, rows.places, inputs.of_events, melodies.events, goals, log_prior, share)
 
 
 class KernelEngine(TorchEngine):
@@ -107,10 +120,10 @@ class KernelEngine(TorchEngine):
 
     @torch.no_grad()
     def _log_prior(self, melodies: Melodies) -> Tensor:
-        return log_probabilities(self.note_rnn.hidden_states(*inputs_of(melodies)), self.note_rnn.output)
+        return log_probabilities(self.note_rnn.hidden_states(inputs_of(melodies)), self.note_rnn.output)
 
     def _advantage(self, network: NoteRNN, melodies: Melodies, log_prior: Tensor | None) -> Tensor:
-        hidden = network.hidden_states(*inputs_of(melodies))
+        hidden = network.hidden_states(inputs_of(melodies))
         return advantages(hidden, network.output, melodies.events, log_prior, self.backup.is_soft)
 
     def _gradients(

@@ -1,14 +1,15 @@
 """Note RNN: an LSTM that predicts the next event of a melody.
 
-The input at each step is the class of the last event as a one-hot vector, and class -1 is the zero vector: the start
-of a tune. The output is one logit for each class of the next event. The RL Tuner paper's has one layer of 100 units.
+The input at each step is the sum of one-hot vectors, one for each thing that `inputs` says it hears: the class of the last
+event, and where in the bar, the phrase and the tune the next one stands. The output is one logit for each class of the
+next event. The RL Tuner paper's has one layer of 100 units, and hears the last event alone.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ from torch import Tensor, nn
 from rltuner.checks import MOST_LAYERS, MOST_UNITS
 from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
+from rltuner.networks.inputs.heard import Heard, Length, begin
+from rltuner.networks.inputs.rows import Inputs
+from rltuner.networks.recurrent import State, cell, table_of, weights_of
 from rltuner.storing.checkpoints import (
     check_tensors,
     find_checkpoint,
@@ -26,28 +30,6 @@ from rltuner.storing.checkpoints import (
 )
 
 MOST_STEPS = 4096  # of a network's bar, in a file
-State = list[tuple[Tensor, Tensor]]
-"""The recurrent state: (h, c) of each layer, both float32 [B, H]. None stands for zeros."""
-
-
-def weights_of(layer: nn.Module) -> list[Tensor]:
-    """Of an LSTM layer: W_ih [4H, V], W_hh [4H, H] and their biases [4H]; the gates are in torch's order i, f, g, o."""
-    return [layer.get_parameter(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-
-
-def _cell(
-    table: Tensor, rows: Tensor, weight: Tensor, before: tuple[Tensor, Tensor] | None
-) -> tuple[Tensor, Tensor]:
-    """One step of a layer: h and c [B, H]. Its inputs W_ih x + b are table[rows]; h and c were `before`, or 0."""
-    units = weight.shape[1]
-    gates = nn.functional.embedding(rows, table)  # (B, 4H)
-    if before is not None:
-        gates = torch.addmm(gates, before[0], weight.t())
-    i, f = gates[:, : 2 * units].sigmoid().chunk(2, dim=1)
-    c = i * gates[:, 2 * units : 3 * units].tanh()
-    if before is not None:
-        c = torch.addcmul(c, f, before[1])
-    return gates[:, 3 * units :].sigmoid() * c.tanh(), c
 
 
 class NoteRNN(nn.Module):
@@ -57,13 +39,15 @@ class NoteRNN(nn.Module):
       vocabulary: of the events, V classes.
       hidden_sizes: units of each LSTM layer, at least one layer.
       meter: of the melodies that it is asked to compose, unless told otherwise.
-      seed: of the initial weights (uniform in +-1/sqrt(H), forget gates biased by 1).
+      seed: of the initial weights (uniform in +-1/sqrt(H), forget gates biased by 1; what is heard besides the event
+        begins at 0, so that a beat or a place that no tune has stays without effect).
+      inputs: what it hears, of `inputs.INPUTS`.
     """
 
     compiled = False
     """Whether `step` may go through `kernels`, which an engine sets: faster, but for once it is not worth an import."""
     one_hot: Tensor
-    """Row i is the input of class i - 1, float32 [V + 1, V]: row 0 is zero."""
+    """What the rows of a table stand for, float32 [F + 1, F]: row 0 is zero, row r has a 1 at r - 1."""
 
     def __init__(
         self,
@@ -71,35 +55,67 @@ class NoteRNN(nn.Module):
         hidden_sizes: tuple[int, ...] = (100,),
         meter: Meter | None = None,
         seed: int = 0,
+        inputs: Sequence[str] = ("event",),
     ) -> None:
         super().__init__()
         if not hidden_sizes or min(hidden_sizes) < 1:
             raise InputError(f"hidden_sizes={hidden_sizes}: give at least one layer of at least one unit")
         self.vocabulary = vocabulary if vocabulary is not None else Vocabulary()
         self.hidden_sizes = tuple(hidden_sizes)
+        self.inputs = Inputs(self.vocabulary, inputs)
         self.meter = meter if meter is not None else Meter()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            sizes = [self.vocabulary.size, *hidden_sizes]
+            sizes = [self.inputs.size, *hidden_sizes]
             self.layers = nn.ModuleList(
                 nn.LSTM(size, hidden, batch_first=True) for size, hidden in itertools.pairwise(sizes)
             )
             self.output = nn.Linear(sizes[-1], self.vocabulary.size)
-        one_hot = nn.functional.pad(torch.eye(self.vocabulary.size), (0, 0, 1, 0))
+        one_hot = nn.functional.pad(torch.eye(self.inputs.size), (0, 0, 1, 0))
         self.register_buffer("one_hot", one_hot, persistent=False)
         for layer, hidden in zip(self.layers, hidden_sizes, strict=True):
             with torch.no_grad():
                 layer.get_parameter("bias_hh_l0")[hidden : 2 * hidden] += 1.0  # gates are ordered i, f, g, o
+        with torch.no_grad():
+            self.layers[0].get_parameter("weight_ih_l0")[:, self.vocabulary.size :] = 0.0
 
-    def features(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """The last layer's hidden states, float32 [B, T, H], and the state after the last event.
+    @property
+    def meter(self) -> Meter:
+        """Of the melodies that it is asked to compose, unless told otherwise. InputError where it cannot hear it."""
+        return self._meter
+
+    @meter.setter
+    def meter(self, meter: Meter) -> None:
+        self.inputs.check_meter(meter)
+        self._meter = meter
+
+    def begin(self, count: int, context: int = 1, length: Length = None) -> State:
+        """The state before anything is heard of `count` melodies in the network's metre.
+
+        Args:
+          context: how many events are heard before the melodies' own; 0 counts as 1, the zero input.
+          length: of each melody, in events; None where it is unknown.
+        """
+        return State(None, begin(count, context, length, self.meter))
+
+    def features(self, rows: Tensor, layers: list[tuple[Tensor, Tensor]] | None = None) -> tuple[Tensor, Any]:
+        """The last layer's hidden states, float32 [B, T, H], and (h, c) of each layer after the last step.
 
         Training goes through here: every layer is one fused call over all T steps.
+
+        Args:
+          rows: that each step adds up (`Rows.all`), int64 [B, T, K].
+          layers: (h, c) of each layer before the first step; None is zeros.
         """
-        hidden = nn.functional.embedding(events + 1, self.one_hot)  # (B, T, V)
-        final: State = []
+        batch, steps, added = rows.shape
+        if rows.numel():
+            hidden = nn.functional.embedding_bag(rows.reshape(-1, added), self.one_hot, mode="sum")
+            hidden = hidden.view(batch, steps, -1)  # (B, T, F)
+        else:
+            hidden = self.one_hot.new_zeros(batch, steps, self.inputs.size)
+        final = []
         for position, layer in enumerate(self.layers):
-            initial = None if state is None else tuple(x[None].contiguous() for x in state[position])
+            initial = None if layers is None else tuple(x[None].contiguous() for x in layers[position])
             hidden, (h, c) = layer(hidden, initial)  # (B, T, H)
             final.append((h[0], c[0]))
         return hidden, final
@@ -108,32 +124,39 @@ class NoteRNN(nn.Module):
         """Logits of the event after each event.
 
         Args:
-          events: int64 [B, T], classes; -1 is the zero input vector.
-          state: as returned before; None is the zero state.
+          events: int64 [B, T], classes; -1 is nothing, the start of a tune.
+          state: as `begin` gives it, or as returned before. None: of melodies of unknown length that begin after one
+            event, the first.
 
         Returns:
           logits, float32 [B, T, V]: ``logits[:, t]`` predict the event after ``events[:, t]``; the state after the
           last event.
         """
-        hidden, final = self.features(events, state)
-        return self.output(hidden), final
+        state = self.begin(len(events)) if state is None else state
+        rows, progress = self.inputs.rows(Heard(events, state.progress))
+        hidden, layers = self.features(rows.all(), state.layers)
+        return self.output(hidden), State(layers, progress)
 
-    def hidden_states(self, events: Tensor, skipped: int = 0) -> Tensor:
-        """The last layer's hidden states from the zero state, float32 [T - skipped, B, H], the first left out.
+    def hidden_states(self, heard: Heard) -> Tensor:
+        """The last layer's hidden states that predict, float32 [T - skipped, B, H].
 
         Tuning goes through here. Without gradients, on the CPU, the layers are unrolled by `kernels`, up to rounding
         the same in less than half of nn.LSTM's time.
         """
-        if torch.is_grad_enabled() or not self.can_be_compiled(events):
-            return self.features(events)[0].transpose(0, 1)[skipped:]
+        rows, _ = self.inputs.rows(heard)
+        if torch.is_grad_enabled() or not self.can_be_compiled(heard.events):
+            return self.features(rows.all())[0].transpose(0, 1)[heard.skipped :]
         # Not before it is needed: numba takes most of a second to import.
         from rltuner.networks.kernels.recurrence import hidden_states
 
-        return hidden_states([weights_of(layer) for layer in self.layers], events)[skipped:]
+        of_events = self.inputs.of_events
+        table, layers = table_of(self.layers[0], self.vocabulary.size), [weights_of(layer) for layer in self.layers]
+        found = hidden_states(table, rows.places, rows.with_places(of_events), of_events, layers)
+        return found[heard.skipped :]
 
-    def unrolled(self, events: Tensor, skipped: int = 0) -> Tensor:
-        """`forward`'s logits from the zero state, up to rounding: float32 [B, T - skipped, V]; see `hidden_states`."""
-        logits: Tensor = self.output(self.hidden_states(events, skipped))  # (T, B, V)
+    def unrolled(self, heard: Heard) -> Tensor:
+        """`forward`'s logits of what is predicted, up to rounding: float32 [B, T - skipped, V]; see `hidden_states`."""
+        logits: Tensor = self.output(self.hidden_states(heard))  # (T, B, V)
         return logits.transpose(0, 1)
 
     def can_be_compiled(self, events: Tensor) -> bool:
@@ -154,22 +177,26 @@ class NoteRNN(nn.Module):
     def step(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One event further: events int64 [B], logits float32 [B, V]. The same function as `forward` on [B, 1].
 
-        Acting goes through here: the first layer's input weights are looked up by class, with no one-hot product.
+        Acting goes through here: the first layer's inputs are looked up, with no product.
         """
+        state = self.begin(len(events)) if state is None else state
         if self.compiled and not torch.is_grad_enabled() and self.can_be_compiled(events):
-            from rltuner.networks.kernels.recurrence import cell
+            from rltuner.networks.kernels.recurrence import cell as step_of
         else:
-            cell = _cell
+            step_of = cell
+        heard, progress = self.inputs.rows(Heard(events[:, None], state.progress))
         hidden: Tensor | None = None
-        final: State = []
+        final = []
         for position, layer in enumerate(self.layers):
             weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
-            heard = self.one_hot if hidden is None else hidden
-            table = nn.functional.linear(heard, weight_ih, bias_ih + bias_hh)  # (V + 1 or B, 4H)
-            rows = events.long() + 1 if hidden is None else torch.arange(len(events), device=events.device)
-            hidden, c = cell(table, rows, weight_hh, None if state is None else state[position])
+            if hidden is None:
+                table, rows = table_of(layer, self.vocabulary.size), heard.all()[:, 0]
+            else:
+                table = nn.functional.linear(hidden, weight_ih, bias_ih + bias_hh)  # (B, 4H)
+                rows = torch.arange(len(events), device=events.device)[:, None]
+            hidden, c = step_of(table, rows, weight_hh, None if state.layers is None else state.layers[position])
             final.append((hidden, c))
-        return self.output(hidden), final
+        return self.output(hidden), State(final, progress)
 
     def config(self) -> dict[str, Any]:
         """What rebuilds the network, as plain values."""
@@ -177,6 +204,7 @@ class NoteRNN(nn.Module):
             "vocabulary": {"min_pitch": self.vocabulary.min_pitch, "max_pitch": self.vocabulary.max_pitch},
             "hidden_sizes": list(self.hidden_sizes),
             "meter": [self.meter.steps_per_bar, self.meter.steps_per_beat],
+            **({} if self.inputs.names == ("event",) else {"inputs": list(self.inputs.names)}),
         }
 
     @classmethod
@@ -206,15 +234,19 @@ class NoteRNN(nn.Module):
                 raise ValueError(f"hidden_sizes: 1 to {MOST_LAYERS} layers of 1 to {MOST_UNITS} units")
             if len(steps) != 2 or max(steps) > MOST_STEPS:
                 raise ValueError(f"meter: two numbers of steps up to {MOST_STEPS}")
+            inputs = config.get("inputs", ["event"])
+            if not isinstance(inputs, list) or any(not isinstance(name, str) for name in inputs):
+                raise TypeError("inputs: a list of names")
             vocabulary, meter = Vocabulary(*pitches), Meter(*steps)
+            shape = (vocabulary, sizes, meter, 0, Inputs(vocabulary, inputs).names)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: config.json does not describe a Note RNN ({error})") from None
         if tensors is not None:
             with torch.device("meta"):
-                shapes = cls(vocabulary, sizes, meter).state_dict()
+                shapes = cls(*shape).state_dict()
             own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
             check_tensors(shapes, own, where)
-        return cls(vocabulary, sizes, meter)
+        return cls(*shape)
 
     def save(self, folder: str | os.PathLike[str], **card: Any) -> str:
         """Writes config.json and model.safetensors; returns the model's SHA-256. `card` is kept in config.json."""

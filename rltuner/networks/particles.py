@@ -19,8 +19,8 @@ from torch import Tensor
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, Melodies
 from rltuner.networks.compose import sample
-from rltuner.networks.note_rnn import NoteRNN, State
-from rltuner.networks.policy import Policy, PolicyState
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import Policy
 from rltuner.rules.book import RuleBook
 
 STRIDE = 4  # events between two weighings
@@ -100,9 +100,9 @@ def _steer(
     context = contexts.repeat_interleave(particles, dim=0)  # (S K, P)
     device = next(proposal.parameters()).device
     heard = (context if context.shape[1] else torch.full((len(context), 1), -1)).to(device)
-    log_policy, state = proposal.step(heard[:, 0])
-    logits, prior_state = note_rnn.step(heard[:, 0])
-    for position in range(1, heard.shape[1]):
+    state = proposal.begin(len(context), heard.shape[1], length)
+    prior_state = note_rnn.begin(len(context), heard.shape[1], length)
+    for position in range(heard.shape[1]):
         log_policy, state = proposal.step(heard[:, position], state)
         logits, prior_state = note_rnn.step(heard[:, position], prior_state)
     events = torch.full((len(context), length), NO_EVENT)
@@ -129,10 +129,7 @@ def _steer(
                 survivors = ancestors.flatten()
                 events, chosen = events[survivors], chosen[survivors]
                 survivors = survivors.to(device)
-                state = PolicyState(
-                    _selected(state.network, survivors), state.prior and _selected(state.prior, survivors)
-                )
-                prior_state = _selected(prior_state, survivors)
+                state, prior_state = state.chosen(survivors), prior_state.chosen(survivors)
         if t + 1 < length:
             log_policy, state = proposal.step(chosen.to(device), state)
             logits, prior_state = note_rnn.step(chosen.to(device), prior_state)
@@ -156,7 +153,3 @@ def _resampled(log_weights: Tensor, generator: torch.Generator) -> Tensor:
     offset = torch.rand(systems, 1, generator=generator)
     places = (torch.arange(particles) + offset) / particles
     return torch.searchsorted(bounds, places).clamp_(max=particles - 1)
-
-
-def _selected(state: State, chosen: Tensor) -> State:
-    return [(h[chosen], c[chosen]) for h, c in state]

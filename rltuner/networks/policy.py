@@ -20,7 +20,7 @@ from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.networks.algorithms import BACKUPS, Backup, backup_named
 from rltuner.networks.compose import compose
-from rltuner.networks.inputs import inputs_of
+from rltuner.networks.inputs.heard import Heard, Length, inputs_of
 from rltuner.networks.note_rnn import NoteRNN, State
 from rltuner.storing.checkpoints import find_checkpoint, load_weights, read_checkpoint, write_checkpoint
 
@@ -31,6 +31,10 @@ class PolicyState:
 
     network: State
     prior: State | None
+
+    def chosen(self, rows: Tensor) -> PolicyState:
+        """Of some of the melodies, int64 [N]."""
+        return PolicyState(self.network.chosen(rows), self.prior and self.prior.chosen(rows))
 
 
 class Policy(nn.Module):
@@ -81,18 +85,25 @@ class Policy(nn.Module):
         """Of the melodies it composes."""
         return self.network.meter
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """log pi of the event after each input, float32 [B, T, V]; inputs int64 [B, T], heard from the zero state."""
-        logits, _ = self.network(inputs)
-        log_prior = self.prior(inputs)[0].log_softmax(dim=-1) if self.prior is not None else logits
+    def forward(self, heard: Heard) -> Tensor:
+        """log pi of every event that is predicted, float32 [B, T, V], heard from the zero state."""
+        logits = predicted(self.network, heard)
+        log_prior = predicted(self.prior, heard).log_softmax(dim=-1) if self.prior is not None else logits
         return self.backup.log_policy(logits, log_prior, self.temperature)
 
+    def begin(self, count: int, context: int = 1, length: Length = None) -> PolicyState:
+        """The state before anything is heard; see `NoteRNN.begin`."""
+        prior = self.prior.begin(count, context, length) if self.prior is not None else None
+        return PolicyState(self.network.begin(count, context, length), prior)
+
     def step(self, events: Tensor, state: PolicyState | None = None) -> tuple[Tensor, PolicyState]:
-        """log pi of the next event, float32 [B, V], after one more event, int64 [B]."""
-        logits, network_state = self.network.step(events, state.network if state else None)
+        """log pi of the next event, float32 [B, V], after one more event, int64 [B]; state as `begin` gives it at first,
+        None as `NoteRNN.forward` has it."""
+        state = self.begin(len(events)) if state is None else state
+        logits, network_state = self.network.step(events, state.network)
         log_prior, prior_state = logits, None
         if self.prior is not None:
-            prior_logits, prior_state = self.prior.step(events, state.prior if state else None)
+            prior_logits, prior_state = self.prior.step(events, state.prior)
             log_prior = prior_logits.log_softmax(dim=-1)
         log_policy = self.backup.log_policy(logits, log_prior, self.temperature)
         return log_policy, PolicyState(network_state, prior_state)
@@ -122,8 +133,7 @@ class Policy(nn.Module):
         parts = []
         for first in range(0, len(melodies), 4096):  # bounds the memory of [B, T, V]
             part = melodies[first : first + 4096].to(device)
-            inputs, skipped = inputs_of(part)
-            log_policy = self(inputs)[:, skipped:]
+            log_policy = self(inputs_of(part))
             chosen = (
                 log_policy.gather(2, part.events[..., None])[..., 0]
                 if part.events.shape[1]
@@ -136,6 +146,13 @@ class Policy(nn.Module):
         """Writes the checkpoint folder; returns the SHA-256 of its model file. `card` is kept in config.json."""
         config = {"kind": self.kind, **self.network.config(), "temperature": self.temperature}
         return write_checkpoint(folder, {**config, **self.card, **card}, self.state_dict())
+
+
+def predicted(network: NoteRNN, heard: Heard) -> Tensor:
+    """A network's logits of every event that is predicted, float32 [B, T, V], by torch's LSTM."""
+    rows, _ = network.inputs.rows(heard)
+    logits: Tensor = network.output(network.features(rows.all())[0])
+    return logits[:, heard.skipped :]
 
 
 def load(name_or_folder: str | os.PathLike[str]) -> Policy:
@@ -184,5 +201,5 @@ def _temperature_of(config: Mapping[str, Any], where: Path) -> float:
 
 
 def _card_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    rebuilt = {"format", "kind", "vocabulary", "hidden_sizes", "meter", "temperature", "model_sha256"}
+    rebuilt = {"format", "kind", "vocabulary", "hidden_sizes", "meter", "inputs", "temperature", "model_sha256"}
     return {name: value for name, value in config.items() if name not in rebuilt}

@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from rltuner.networks.inputs.heard import Heard
 from rltuner.networks.note_rnn import NoteRNN
 
 
@@ -20,7 +21,9 @@ class ValueNetwork(nn.Module):
 
     def __init__(self, note_rnn: NoteRNN, units: int, length: int, scale: float, seed: int) -> None:
         super().__init__()
-        self.network = NoteRNN(note_rnn.vocabulary, (units,), seed=seed) if units else copy.deepcopy(note_rnn)
+        inputs, meter = note_rnn.inputs.names, note_rnn.meter
+        of_its_own = NoteRNN(note_rnn.vocabulary, (units,), meter, seed, inputs) if units else None
+        self.network = of_its_own if of_its_own is not None else copy.deepcopy(note_rnn)
         self.network.requires_grad_(True)
         self.network.output = nn.Linear(self.network.hidden_sizes[-1], 1)
         nn.init.zeros_(self.network.output.weight)
@@ -28,7 +31,7 @@ class ValueNetwork(nn.Module):
         self.by_step = nn.Parameter(torch.zeros(length))
         self.scale = scale
 
-    def forward(self, inputs: Tensor, skipped: int) -> Tensor:
-        """inputs int64 [B, P + T - 1], of which the first `skipped` outputs are left out."""
-        value = self.network.unrolled(inputs, skipped).squeeze(2)  # (B, T)
+    def forward(self, heard: Heard) -> Tensor:
+        """V of every event that is predicted, float32 [B, T]."""
+        value = self.network.unrolled(heard).squeeze(2)  # (B, T)
         return (value + self.by_step[: value.shape[1]]) * self.scale

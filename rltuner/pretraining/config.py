@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rltuner.checks import (
-    MOST_AT_ONCE,
-    MOST_EVENTS,
     MOST_LAYERS,
     MOST_ROUNDS,
     MOST_THREADS,
@@ -17,6 +15,11 @@ from rltuner.checks import (
     tidy,
 )
 from rltuner.errors import InputError
+from rltuner.melody import Vocabulary
+from rltuner.networks.inputs.rows import INPUTS, Inputs
+
+MOST_BATCH = 10_000_000  # events
+MOST_DROPOUT = 0.9
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,18 @@ class PretrainConfig:
     """Folder to write the checkpoint to; it must not exist."""
     updates: int = 4_000
     """Gradient steps."""
-    batch_size: int = 64
-    """Windows a step."""
-    window: int = 256
-    """Events a window; a whole tune is longer, and is learned window by window."""
-    from_start: float = 0.25
-    """Share of the windows that begin at a tune's start, from the zero input; the others begin anywhere in a tune."""
+    batch_events: int = 16_384
+    """Events a step, about: as many windows of tunes as hold them."""
+    inputs: tuple[str, ...] = INPUTS
+    """What it hears: the last event, and any of clock, phrase, to_go and lookback. event alone is the RL Tuner paper's."""
     hidden_sizes: tuple[int, ...] = (100,)
     """Units of each LSTM layer. 100 is the RL Tuner paper's."""
     learning_rate: float = 4e-3
     """Adam's, at its highest: warmed up over 2 % of the updates, then lowered to 0 along a cosine."""
+    dropout: float = 0.2
+    """Share of the last layer's outputs that are left out while it learns."""
+    averaging: float = 0.999
+    """Of the average of the weights that is kept: how much of it an update leaves."""
     clip: float = 1.0
     """Largest norm of a gradient."""
     validate_every: int = 500
@@ -63,10 +68,11 @@ class PretrainConfig:
         check_seed(where, self.seed)
         for name in ("updates", "validate_every", "checkpoint_every"):
             check(where, name, getattr(self, name), 1, MOST_ROUNDS)
-        check(where, "batch_size", self.batch_size, 1, MOST_AT_ONCE)
-        check(where, "window", self.window, 1, MOST_EVENTS)
+        check(where, "batch_events", self.batch_events, 1, MOST_BATCH)
         check(where, "threads", self.threads, 1, MOST_THREADS)
-        check(where, "from_start", self.from_start, 0, 1)
+        check(where, "dropout", self.dropout, 0, MOST_DROPOUT)
+        check(where, "averaging", self.averaging, 0, 1)
+        Inputs(Vocabulary(), self.inputs)
         check(where, "learning_rate", self.learning_rate, 0, 1)
         check(where, "clip", self.clip, 0)
         check(where, "jobs", self.jobs, 0, MOST_THREADS)

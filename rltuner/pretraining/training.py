@@ -1,7 +1,8 @@
-"""How a Note RNN learns: windows of tunes, the figure of merit, and everything that changes while it trains."""
+"""How a Note RNN learns: the figure of merit, and everything that changes while it trains."""
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from rltuner.errors import InputError
+from rltuner.melody import Melodies, Meter
 from rltuner.melody.tunes import Tune
+from rltuner.networks.inputs.heard import inputs_of
 from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import predicted
+from rltuner.networks.recurrent import Unroller
 from rltuner.pretraining.config import PretrainConfig
+from rltuner.pretraining.windows import IGNORED, Windows
 from rltuner.storing.checkpoints import check_tensors
 
-IGNORED = -100  # target of a padded step
+VALIDATED_BARS = 16  # of the validation tunes: what is heard of a melody that people ask for
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Fit:
     """How well a Note RNN predicts tunes."""
 
     nll: float
-    """Negative log-likelihood in nats an event, whole tunes from the zero input."""
+    """Negative log-likelihood in nats an event."""
     accuracy: float
     """Share of events that were the likeliest class."""
     events: int
@@ -33,58 +39,32 @@ class Fit:
     """Number of tunes."""
 
 
-class Windows:
-    """Random windows of tunes, as inputs and targets.
-
-    Each tune is laid out as -1 (the zero input) and its events; a window of W inputs and the W events after them
-    starts at the -1 with probability `from_start`, else anywhere. A tune is drawn in proportion to its length.
-    """
-
-    def __init__(self, tunes: Sequence[Tune], window: int, from_start: float, seed: int, device: str) -> None:
-        rows = [torch.tensor([-1, *tune.events], dtype=torch.int64) for tune in tunes]
-        self.flat = torch.cat(rows).to(device)
-        self.lengths = torch.tensor([len(row) - 1 for row in rows])
-        self.starts = torch.tensor([0, *(len(row) for row in rows)][:-1]).cumsum(0)
-        self.window, self.from_start = window, from_start
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def draw(self, count: int) -> tuple[Tensor, Tensor]:
-        """inputs and targets, int64 [count, W]; targets past a tune's end are IGNORED."""
-        tune = torch.multinomial(self.lengths.float(), count, replacement=True, generator=self.generator)
-        length = self.lengths[tune]
-        room = (length - self.window).clamp(min=0) + 1
-        uniform = torch.rand((2, count), generator=self.generator)
-        offset = torch.where(uniform[0] < self.from_start, 0, (uniform[1] * room).long())
-        inside = offset[:, None] + torch.arange(self.window + 1)  # (count, W + 1), place in the tune
-        past = inside > length[:, None]
-        places = (self.starts[tune][:, None] + inside).clamp(max=len(self.flat) - 1)
-        events = self.flat[places.to(self.flat.device)]
-        past = past.to(self.flat.device)
-        return events[:, :-1].masked_fill(past[:, :-1], 0), events[:, 1:].masked_fill(past[:, 1:], IGNORED)
-
-
 @torch.no_grad()
-def fit_of(model: NoteRNN, tunes: Sequence[Tune], batch_size: int = 64) -> Fit:
-    """Predicts every event of whole tunes from the zero state. NaN without tunes."""
+def fit_of(model: NoteRNN, tunes: Sequence[Tune], bars: int | None = None, batch_size: int = 64) -> Fit:
+    """Predicts every event of tunes from the zero state, with nothing before them. NaN without tunes.
+
+    Args:
+      bars: only so many, the first, of tunes that have as many, each as if it were a whole tune; None for whole tunes.
+    """
     device = next(model.parameters()).device
-    loss, right, events = 0.0, 0, 0
-    by_length = sorted(tunes, key=lambda tune: len(tune.events))
-    for first in range(0, len(by_length), batch_size):
-        rows = [
-            torch.tensor([-1, *tune.events], dtype=torch.int64)
-            for tune in by_length[first : first + batch_size]
-        ]
-        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED).to(device)
-        inputs, targets = padded[:, :-1].clamp(min=-1), padded[:, 1:]
-        logits, _ = model(inputs)
-        loss += float(
-            nn.functional.cross_entropy(
-                logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
-            )
-        )
-        right += int((logits.argmax(dim=2) == targets).sum())
-        events += int((targets != IGNORED).sum())
-    return Fit(loss / events, right / events, events, len(tunes)) if events else Fit(math.nan, math.nan, 0, 0)
+    loss, right, events, count = 0.0, 0, 0, 0
+    by_meter: dict[Meter, list[tuple[int, ...]]] = {}
+    for tune in tunes:
+        length = len(tune.events) if bars is None else bars * tune.meter.steps_per_bar
+        if length <= len(tune.events):
+            by_meter.setdefault(tune.meter, []).append(tune.events[:length])
+    for meter, of_meter in by_meter.items():
+        of_meter.sort(key=len)
+        for first in range(0, len(of_meter), batch_size):
+            melodies = Melodies.from_lists(of_meter[first : first + batch_size], model.vocabulary, meter)
+            melodies = melodies.to(device)
+            logits, targets = predicted(model, inputs_of(melodies)), melodies.events
+            nll = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+            loss += float(nll[melodies.valid.flatten()].sum())
+            right += int(((logits.argmax(dim=2) == targets) & melodies.valid).sum())
+            events += int(melodies.valid.sum())
+        count += len(of_meter)
+    return Fit(loss / events, right / events, events, count) if events else Fit(math.nan, math.nan, 0, 0)
 
 
 def learning_rate_at(update: int, config: PretrainConfig) -> float:
@@ -102,9 +82,15 @@ class Training:
 
     def __init__(self, config: PretrainConfig, tunes: Sequence[Tune], device: torch.device) -> None:
         self.config = config
-        self.model = NoteRNN(hidden_sizes=config.hidden_sizes, seed=config.seed).to(device)
+        model = NoteRNN(hidden_sizes=config.hidden_sizes, seed=config.seed, inputs=config.inputs)
+        self.model = model.to(device)
+        self.averaged = copy.deepcopy(self.model).requires_grad_(False)
+        """An exponential moving average of the weights: what is validated and kept."""
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
-        self.windows = Windows(tunes, config.window, config.from_start, config.seed, config.device)
+        self.windows = Windows(tunes, self.model.inputs, config.batch_events, config.seed)
+        classes = self.model.vocabulary.size
+        on_cpu = device.type == "cpu"
+        self._unroller = Unroller(self.model.layers, classes, config.threads) if on_cpu else None
         self.updates = 0
         self.seconds = 0.0
         """Seconds of training, those before a resume included."""
@@ -115,9 +101,12 @@ class Training:
     def update(self) -> float:
         """One gradient step; returns the loss before it, nats an event. InputError where it is not finite."""
         self.optimiser.param_groups[0]["lr"] = learning_rate_at(self.updates, self.config)
-        inputs, targets = self.windows.draw(self.config.batch_size)
-        logits, _ = self.model(inputs)
-        loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        batch, device = self.windows.draw(), self.model.one_hot.device
+        hidden = self._hidden(batch.rows.to(device))  # (L, B, H)
+        dropped = nn.functional.dropout(hidden, self.config.dropout)
+        targets = batch.targets.to(device).t().flatten()
+        logits = self.model.output(dropped.flatten(0, 1)[targets != IGNORED])
+        loss = nn.functional.cross_entropy(logits, targets[targets != IGNORED])
         if not math.isfinite(value := float(loss.detach())):
             raise InputError(
                 f"the loss became {value} in update {self.updates + 1}; the last state saved is kept. "
@@ -128,14 +117,26 @@ class Training:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimiser.step()
         self.updates += 1
+        kept = min(self.config.averaging, self.updates / (self.updates + 9))
+        with torch.no_grad():
+            for mean, weight in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(weight, 1 - kept)
         return value
+
+    def _hidden(self, rows: Tensor) -> Tensor:
+        """The last layer's hidden states, float32 [L, B, H]."""
+        if self._unroller is not None:
+            return self._unroller(rows)
+        return self.model.features(rows)[0].transpose(0, 1)
 
     def validate(self, tunes: Sequence[Tune]) -> Fit:
         """How well it predicts the tunes; the weights of the best so far are kept."""
-        fit = fit_of(self.model, tunes)
+        fit = fit_of(self.averaged, tunes, VALIDATED_BARS)
+        if not fit.tunes:  # all are shorter
+            fit = fit_of(self.averaged, tunes)
         if fit.nll < self.best:
             self.best = fit.nll
-            self.best_weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+            self.best_weights = {name: t.clone() for name, t in self.averaged.state_dict().items()}
         return fit
 
     def tensors(self) -> dict[str, Tensor]:
@@ -147,6 +148,7 @@ class Training:
         }
         return {
             **{f"model.{name}": tensor for name, tensor in self.model.state_dict().items()},
+            **{f"averaged.{name}": tensor for name, tensor in self.averaged.state_dict().items()},
             **{f"best.{name}": tensor for name, tensor in self.best_weights.items()},
             **moments,
             "generator": self.windows.generator.get_state(),
@@ -163,7 +165,7 @@ class Training:
         Raises InputError where they do not fit the configuration.
         """
         shapes = self.model.state_dict()
-        expected = {f"{part}.{name}": t for part in ("model", "best") for name, t in shapes.items()}
+        expected = {f"{part}.{name}": t for part in ("model", "averaged", "best") for name, t in shapes.items()}
         if manifest["updates"]:
             for index, parameter in enumerate(self.model.parameters()):
                 expected[f"optimiser.{index}.step"] = torch.empty((), device="meta")
@@ -183,6 +185,7 @@ class Training:
         except RuntimeError as error:
             raise InputError(f"{where}: generator: {error}") from None
         self.model.load_state_dict({name: tensors[f"model.{name}"] for name in shapes})
+        self.averaged.load_state_dict({name: tensors[f"averaged.{name}"] for name in shapes})
         self.best_weights = {name: tensors[f"best.{name}"].clone() for name in shapes}
         self.optimiser.load_state_dict(optimiser)
         self.updates, self.seconds = manifest["updates"], float(seconds)

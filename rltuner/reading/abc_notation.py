@@ -109,7 +109,8 @@ def read_abc(text: str, source: str) -> list[Draft]:
             one.ending = 3
     title = next((t for t in fields.get("T", ()) if t), source)
     credit = "; ".join(c for c in fields.get("Z", ()) if c)
-    return [Draft(source, title, bars, signature, key[0], key[1], credit, polyphonic)]
+    rhythm = next((r for r in fields.get("R", ()) if r), "")
+    return [Draft(source, title, bars, signature, key[0], key[1], credit, polyphonic, rhythm=rhythm)]
 
 
 def _clean_abc(text: str) -> tuple[dict[str, list[str]], str, bool]:

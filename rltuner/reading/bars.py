@@ -5,7 +5,7 @@ Conventions
 * A reader (`abc_notation`, `scores`) gives drafts: bars with what else is known of the tune. From
   there every format takes one path:
 
-      bars --expand_repeats--> bars as played --align--> sounds in whole bars --encode--> events
+      bars --expand_repeats--> bars as played --align--> pickup, sounds in whole bars --encode--> events
 
 * A sound is (length in steps, MIDI pitch or REST, tied to the next). Lengths are exact up to `encode`, which rounds
   onsets and ends to the grid of sixteenths.
@@ -70,6 +70,8 @@ class Draft:
     """Several notes begin together, of which the highest was taken; known of scores only."""
     unusable: str = ""
     """Why a rule drops it, where the reader knows."""
+    rhythm: str = ""
+    """The kind of tune that it says it is."""
 
 
 def expand_repeats(bars: Sequence[Bar]) -> list[Bar] | None:
@@ -112,16 +114,17 @@ def expand_repeats(bars: Sequence[Bar]) -> list[Bar] | None:
     return played if first_ending is None else None
 
 
-def align(bars: Sequence[Bar], steps_per_bar: int) -> list[Sound]:
-    """The sounds of the bars, every bar full, from the first full one on.
+def align(bars: Sequence[Bar], steps_per_bar: int) -> tuple[list[Sound], list[Sound]]:
+    """The sounds before the first full bar, and those of the bars from there on, every one full.
 
     * A short bar and the next one or two that complete it are one bar (a repeat sign in the middle of a bar).
-    * A short bar where a section starts is a pickup: dropped.
+    * A short bar where a section starts is a pickup: the first one is kept apart, a later one is dropped.
     * A short bar where a section ends: its last sound goes on until the bar is full.
     * A long bar of a whole number of bars lacks a bar line: kept.
 
     Raises UnusableError ("bars do not add up") for any other.
     """
+    pickup: list[Sound] = []
     sounds: list[Sound] = []
     starts_section, index = True, 0
     while index < len(bars):
@@ -145,42 +148,32 @@ def align(bars: Sequence[Bar], steps_per_bar: int) -> list[Sound]:
                 raise UnusableError("bars do not add up")
             *before, (last, pitch, tied) = bar.sounds
             sounds += [*before, (last + steps_per_bar - length, pitch, tied)]
+        elif not sounds:
+            pickup = bar.sounds
         starts_section = taken[-1].ends_section
-    return sounds
+    return pickup, sounds
 
 
-def encode(sounds: Sequence[Sound], sharps: int, meter: Meter, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The events of a tune that starts at a bar line: on the grid, without key signature, in the vocabulary.
+def encode(
+    pickup: Sequence[Sound], sounds: Sequence[Sound], sharps: int, meter: Meter, vocabulary: Vocabulary
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The events of a pickup, and of a tune from its first bar line on: on the grid, without key signature, in the
+    vocabulary.
 
     Onsets are rounded to the nearest step; of two that meet there, the one nearer to the grid is kept. The
     transposition is the smallest (in semitones, up or down) that removes the key signature and brings every
-    note into the vocabulary. Silent bars at either end are left out.
+    note of the tune into the vocabulary. Silent bars at either end are left out. A pickup is () where it leaves the
+    vocabulary, or the tune's first bar is silent.
 
     Raises UnusableError: no notes, off the grid, out of range, too long.
     """
-    notes: list[tuple[Fraction, Fraction, int]] = []  # onset, end, MIDI pitch
-    now, tied_pitch = Fraction(0), REST
-    for length, pitch, tied in sounds:
-        if pitch != REST and pitch == tied_pitch:
-            notes[-1] = (notes[-1][0], now + length, pitch)
-        elif pitch != REST:
-            notes.append((now, now + length, pitch))
-        now += length
-        tied_pitch = pitch if tied else REST
+    notes, end = _notes(sounds)
     if not notes:
         raise UnusableError("no notes")
-    if now > MAX_STEPS:
+    if end > MAX_STEPS:
         raise UnusableError("too long")
     check_grid([onset for onset, _, _ in notes])
-    # step: (distance from the onset, MIDI pitch, step of the end)
-    kept: dict[int, tuple[Fraction, int, int]] = {}
-    for onset, end, pitch in notes:
-        step = min(nearest(onset), nearest(now) - 1)  # not onto the bar line after the end
-        distance, last = abs(onset - step), max(nearest(end), step + 1)
-        if step in kept:
-            last = max(last, kept[step][2])
-            distance, pitch = min(kept[step][:2], (distance, pitch), key=lambda one: one[0])
-        kept[step] = (distance, pitch, last)
+    kept = _on_grid(notes, end)
     shift = _transposition([pitch for _, pitch, _ in kept.values()], sharps, vocabulary)
     bar = meter.steps_per_bar
     first = min(kept) // bar * bar
@@ -189,7 +182,51 @@ def encode(sounds: Sequence[Sound], sharps: int, meter: Meter, vocabulary: Vocab
     whole = -(-len(events) // bar) * bar
     if len(events) < whole:
         events += [NOTE_OFF] + [NO_EVENT] * (whole - len(events) - 1)
-    return tuple(events)
+    return () if first else _of_pickup(pickup, shift, meter, vocabulary), tuple(events)
+
+
+def _of_pickup(pickup: Sequence[Sound], shift: int, meter: Meter, vocabulary: Vocabulary) -> tuple[int, ...]:
+    """The events of a pickup, moved by `shift`; () where it has no notes, or they leave the vocabulary."""
+    notes, end = _notes(pickup)
+    size = min(math.ceil(end), meter.steps_per_bar - 1)
+    early = [(onset + size - end, last + size - end, pitch + shift) for onset, last, pitch in notes]
+    kept = _on_grid([note for note in early if note[0] >= 0], Fraction(size))
+    if not kept or not all(vocabulary.min_pitch <= p < vocabulary.max_pitch for _, p, _ in kept.values()):
+        return ()
+    gridded = [(pitch, step, min(last, size)) for step, (_, pitch, last) in sorted(kept.items())]
+    events = events_of_notes(gridded, vocabulary).tolist()
+    if len(events) < size:
+        events += [NOTE_OFF] + [NO_EVENT] * (size - len(events) - 1)
+    return tuple(events[min(kept) :])
+
+
+def _notes(sounds: Sequence[Sound]) -> tuple[list[tuple[Fraction, Fraction, int]], Fraction]:
+    """(onset, end, MIDI pitch) of each note, tied ones put together, and where the last sound ends."""
+    notes: list[tuple[Fraction, Fraction, int]] = []
+    now, tied_pitch = Fraction(0), REST
+    for length, pitch, tied in sounds:
+        if pitch != REST and pitch == tied_pitch:
+            notes[-1] = (notes[-1][0], now + length, pitch)
+        elif pitch != REST:
+            notes.append((now, now + length, pitch))
+        now += length
+        tied_pitch = pitch if tied else REST
+    return notes, now
+
+
+def _on_grid(
+    notes: Sequence[tuple[Fraction, Fraction, int]], end: Fraction
+) -> dict[int, tuple[Fraction, int, int]]:
+    """By step: (distance from the onset, MIDI pitch, step of the note's end). The last sound ends at `end`."""
+    kept: dict[int, tuple[Fraction, int, int]] = {}
+    for onset, last_of_note, pitch in notes:
+        step = min(nearest(onset), nearest(end) - 1)  # not onto the bar line after the end
+        distance, last = abs(onset - step), max(nearest(last_of_note), step + 1)
+        if step in kept:
+            last = max(last, kept[step][2])
+            distance, pitch = min(kept[step][:2], (distance, pitch), key=lambda one: one[0])
+        kept[step] = (distance, pitch, last)
+    return kept
 
 
 def _transposition(pitches: Sequence[int], sharps: int, vocabulary: Vocabulary) -> int:

@@ -19,7 +19,7 @@ from rltuner.reading.bars import Draft, UnusableError, align, encode, expand_rep
 from rltuner.reading.scores import read_midi_tracks, read_musicxml
 from rltuner.reading.time_limit import OutOfTimeError, within
 
-PARSER_VERSION = 5  # raise it with every change that alters a tune, so that cached corpora are parsed again
+PARSER_VERSION = 6  # raise it with every change that alters a tune, so that cached corpora are parsed again
 LONGEST_BAR = 256  # steps, 16 whole notes; one bar of 1000000000/1 would be a list of that many events
 SECONDS = (
     4.0  # of CPU time a tune, a thousand times what one takes; the signal can come late, but within 5 it ends
@@ -131,8 +131,8 @@ def finish(draft: Draft, vocabulary: Vocabulary) -> Parsed:
             played = expand_repeats(bars)
             marks.append("repeats taken as written" if played is None else "repeats expanded")
             bars = bars if played is None else played
-        events = encode(align(bars, meter.steps_per_bar), draft.sharps, meter, vocabulary)
-        tune = Tune(draft.title, draft.source, draft.credit, meter, events, draft.key)
+        pickup, events = encode(*align(bars, meter.steps_per_bar), draft.sharps, meter, vocabulary)
+        tune = Tune(draft.title, draft.source, draft.credit, meter, events, draft.key, pickup, draft.rhythm)
     except UnusableError as reason:
         return Parsed(draft.source, str(reason))
     except MemoryError:

@@ -2,7 +2,7 @@
 
 import random
 
-from rltuner.corpus.split import opening, split_tunes
+from rltuner.corpus.split import opening, shared_runs, split_tunes
 from rltuner.melody import Meter
 from rltuner.melody.tunes import Tune
 
@@ -44,3 +44,35 @@ def test_near_duplicates_stay_on_one_side() -> None:
     assert all(parts.values())
     other = Tune("", "", "", Meter(), (*originals[0].events[:15], 2))
     assert opening(other) != opening(originals[0])  # the sixteenth onset counts
+
+
+def tune_of(events: list[int]) -> Tune:
+    return Tune("", "", "", Meter(), tuple(events))
+
+
+def test_a_run_is_shared_in_any_key_at_any_place_but_not_with_fewer_than_three_notes() -> None:
+    run = [20, 1, 22, 0, 24, 1] + [1] * 25 + [19]
+    higher = [event + 5 if event > 1 else event for event in run]
+    assert len(run) == 32
+    other = [5, 1, 8] * 20
+    assert shared_runs([tune_of([*other, *higher]), tune_of(other)], [tune_of([9, *run, 7])]) == [True, False]
+    assert shared_runs([tune_of([*other, *higher[:-1]])], [tune_of(run)]) == [False]  # one event short
+    inverted = [40 - event if event > 1 else event for event in run]
+    assert shared_runs([tune_of(inverted)], [tune_of(run)]) == [False]
+    rest = [20, 1, 22] + [1] * 29
+    assert shared_runs([tune_of(rest)], [tune_of(rest)]) == [False]
+    assert shared_runs([tune_of(run[:31])], [tune_of(run[:31])]) == [False]  # too short to have one
+
+
+def test_nothing_of_a_test_tune_is_learned_or_looked_at_while_learning() -> None:
+    tunes = [made_up(number, notes=40) for number in range(100)]
+    borrowed = [
+        Tune(t.title, t.source + " borrowed", "", t.meter, (*made_up(500 + i, notes=8).events, *t.events))
+        for i, t in enumerate(tunes)
+    ]
+    parts = split_tunes(tunes + borrowed)
+    assert len(parts["test"]) == 20  # whatever they share
+    for part in ("train", "validation"):
+        assert parts[part]
+        assert not any(shared_runs(parts[part], parts["test"]))
+    assert len(parts["train"] + parts["validation"]) < 180  # some did share

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from rltuner.melody import Vocabulary
+from rltuner.melody import Meter, Vocabulary
 from rltuner.networks.algorithms import BACKUPS, Loss, Psi
 from rltuner.networks.compose import compose
-from rltuner.networks.inputs import inputs_of
+from rltuner.networks.inputs.heard import inputs_of
+from rltuner.networks.inputs.rows import INPUTS
 from rltuner.networks.kernel_engine import KernelEngine, acting
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy, load
@@ -22,8 +23,17 @@ from rltuner.tuning.learner import Learner
 VOCABULARY = Vocabulary(60, 75)  # 17 classes, one more than a tile has
 
 
-def some_policy(kind: str, hidden_sizes: tuple[int, ...] = (7,), temperature: float = 1.0) -> Policy:
-    policy = Policy.tuned_from(kind, NoteRNN(VOCABULARY, hidden_sizes, seed=1))
+METER = Meter(4, 2)
+every_input = pytest.mark.parametrize("inputs", [("event",), ("event", "clock"), ("event", "lookback"), INPUTS])
+
+
+def some_policy(
+    kind: str,
+    hidden_sizes: tuple[int, ...] = (7,),
+    temperature: float = 1.0,
+    inputs: tuple[str, ...] = ("event",),
+) -> Policy:
+    policy = Policy.tuned_from(kind, NoteRNN(VOCABULARY, hidden_sizes, METER, 1, inputs))
     policy.temperature = temperature  # of which only Q takes notice
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -54,10 +64,13 @@ def test_the_same_generator_gives_the_melodies_of_compose(
     assert torch.equal(acted(policy, context, 12, 6, **how), expected)
 
 
+@every_input
 @pytest.mark.parametrize("context", [0, 1, 5])
-@pytest.mark.parametrize(("count", "length"), [(0, 3), (1, 1), (11, 2), (12, 5), (13, 1), (25, 4)])
-def test_any_count_of_melodies_after_any_context(context: int, count: int, length: int) -> None:
-    policy = some_policy("g")
+@pytest.mark.parametrize(("count", "length"), [(0, 3), (1, 1), (11, 2), (12, 5), (13, 1), (25, 40)])
+def test_any_count_of_melodies_after_any_context(
+    context: int, count: int, length: int, inputs: tuple[str, ...]
+) -> None:
+    policy = some_policy("g", inputs=inputs)
     contexts = torch.randint(17, (count, context), generator=torch.Generator().manual_seed(5))
     expected = compose(policy, count, length, primer=contexts, seed=6).events
     assert torch.equal(acted(policy, contexts, length, 6), expected)
@@ -98,26 +111,35 @@ def test_more_melodies_than_compose_takes_at_a_time() -> None:
     assert torch.equal(found.events, expected.events)
 
 
-def engines(algo: str, threads: int, limit: float = 0.0) -> tuple[TorchEngine, TorchEngine]:
+def engines(
+    algo: str, threads: int, limit: float = 0.0, inputs: tuple[str, ...] = ("event",)
+) -> tuple[TorchEngine, TorchEngine]:
     """One by torch and one by the kernels, each with networks of its own of the same weights."""
     found = []
     for kind in (TorchEngine, KernelEngine):
-        policy = some_policy(algo, (6, 5))
-        note_rnn = NoteRNN(VOCABULARY, (7,), seed=3)
-        value = ValueNetwork(note_rnn, 4, 5, 10.0, seed=4)
+        policy = some_policy(algo, (6, 5), inputs=inputs)
+        note_rnn = NoteRNN(VOCABULARY, (7,), METER, 3, inputs)
+        value = ValueNetwork(note_rnn, 4, 9, 10.0, seed=4)
+        for network in (note_rnn, value.network):  # most inputs begin at zero
+            with torch.no_grad():
+                weight = network.layers[0].get_parameter("weight_ih_l0")
+                weight += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(8))
         policy.network.requires_grad_(True)
         found.append(kind(policy, value, note_rnn, Loss(limit, 10.0), threads))
     return found[0], found[1]
 
 
+@every_input
 @pytest.mark.parametrize("algo", ["q", "psi", "g"])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("count", [1, 140])
-def test_both_engines_give_the_same_of_the_same_melodies(algo: str, threads: int, count: int) -> None:
-    by_torch, by_kernels = engines(algo, threads)
+def test_both_engines_give_the_same_of_the_same_melodies(
+    algo: str, threads: int, count: int, inputs: tuple[str, ...]
+) -> None:
+    by_torch, by_kernels = engines(algo, threads, inputs=inputs)
     contexts = torch.randint(17, (count, 2), generator=torch.Generator().manual_seed(5))
     melodies, same = (
-        engine.compose(contexts, 5, torch.Generator().manual_seed(6), 1.0, 0.1)
+        engine.compose(contexts, 9, torch.Generator().manual_seed(6), 1.0, 0.1)
         for engine in (by_torch, by_kernels)
     )
     assert torch.equal(melodies.events, same.events)
@@ -133,7 +155,7 @@ def test_both_engines_give_the_same_of_the_same_melodies(algo: str, threads: int
         strict=True,
     ):
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
-    goals = torch.randn(count, 5, generator=torch.Generator().manual_seed(7))
+    goals = torch.randn(count, 9, generator=torch.Generator().manual_seed(7))
     (loss, flat), (expected_loss, gradients) = (
         engine.gradients(melodies, goals, log_prior) for engine in (by_kernels, by_torch)
     )
@@ -168,7 +190,7 @@ def test_an_algorithm_that_the_kernels_do_not_know_goes_through_torch_and_its_po
     melodies = learner.compose(9, 4, generator=torch.Generator().manual_seed(1))
     value, advantage = learner.engine.scores(learner.policy.network, learner.value, melodies, None)
     log_policy = learner.policy.log_prob(melodies)
-    logits = learner.policy.network.unrolled(*inputs_of(melodies))
+    logits = learner.policy.network.unrolled(inputs_of(melodies))
     torch.testing.assert_close(advantage, log_policy - logits.logsumexp(dim=-1), atol=1e-5, rtol=0)
     assert learner.learn(melodies, value + advantage + 1) == pytest.approx(1, rel=1e-4)
     learner.policy.save(tmp_path / "mine")

@@ -5,15 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from rltuner.melody import Melodies, Vocabulary
+from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.networks.algorithms import Loss, advantage, backup_named
-from rltuner.networks.inputs import inputs_of
+from rltuner.networks.inputs.heard import inputs_of
 from rltuner.networks.kernel_engine import Step
+from rltuner.networks.inputs.rows import INPUTS
 from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import predicted
 from rltuner.networks.value import ValueNetwork
 from rltuner.networks.weights import flattened, parts_of
 
 VOCABULARY = Vocabulary(60, 75)  # 17 classes, one more than a tile has
+METER = Meter(4, 2)
 DEEP = [
     pytest.param(sizes, marks=pytest.mark.long) for sizes in ((6, 5), (5, 18), (5, 5, 5))
 ]  # to be compiled
@@ -32,27 +35,28 @@ class Case:
         length: int = 5,
         context: int = 1,
         loss: Loss = Loss(0.0, 2.0),  # noqa: B008
+        inputs: tuple[str, ...] = ("event",),
     ) -> None:
         generator = torch.Generator().manual_seed(4)
         self.backup, self.loss = backup_named(algo), loss
-        self.network = NoteRNN(VOCABULARY, hidden_sizes, seed=1)
-        self.value = ValueNetwork(self.network, value_units, 6, loss.scale, seed=2)
+        self.network = NoteRNN(VOCABULARY, hidden_sizes, METER, 1, inputs)
+        self.value = ValueNetwork(self.network, value_units, max(6, length), loss.scale, seed=2)
         for parameter in (*self.network.parameters(), *self.value.parameters()):
             parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)
         events = torch.randint(17, (batch, context + length), generator=generator)
-        self.melodies = Melodies(events[:, context:], None, events[:, :context], VOCABULARY)
+        self.melodies = Melodies(events[:, context:], None, events[:, :context], VOCABULARY, METER)
         self.goals = 3 * torch.randn(batch, length, generator=generator)
         log_prior = torch.randn(batch, length, 17, generator=generator).log_softmax(dim=2)
         self.log_prior = None if self.backup.includes_log_prior else log_prior
 
     def expected(self, share: float = 1.0) -> tuple[float, list[torch.Tensor]]:
         """By torch's graph through torch's LSTM: the loss as it is written in docs/algorithms.md."""
-        inputs, skipped = inputs_of(self.melodies)
-        logits = self.network(inputs)[0][:, skipped:]
+        heard = inputs_of(self.melodies)
+        logits = predicted(self.network, heard)
         a = advantage(
             self.backup, logits, logits if self.log_prior is None else self.log_prior, self.melodies.events
         )
-        error = (self.value(inputs, skipped) + a - self.goals).abs()
+        error = (self.value(heard) + a - self.goals).abs()
         limit = self.loss.limit
         rho = torch.where(error > limit, 2 * limit * error - limit**2, error**2) if limit else error**2
         loss = share * rho.mean()
@@ -93,6 +97,14 @@ def test_the_gradients_of_any_network(algo: str, hidden_sizes: tuple[int, ...]) 
 def test_the_gradients_of_any_melodies(algo: str, batch: int, length: int, context: int) -> None:
     """Also those shorter than V has offsets for, and after contexts of any length."""
     Case(algo, batch=batch, length=length, context=context).assert_equal()
+
+
+@pytest.mark.parametrize("inputs", [("event", "phrase"), ("event", "lookback"), INPUTS])
+@pytest.mark.parametrize("context", [0, 1, 7])
+@pytest.mark.parametrize("algo", ["psi", "g"])
+def test_the_gradients_of_any_inputs(algo: str, context: int, inputs: tuple[str, ...]) -> None:
+    """Of melodies of ten bars, so that all there is to look back on is there."""
+    Case(algo, (7,), batch=13, length=40, context=context, inputs=inputs).assert_equal()
 
 
 @pytest.mark.long

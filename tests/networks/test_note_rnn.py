@@ -26,7 +26,9 @@ def test_steps_give_what_the_unrolled_network_gives(hidden_sizes: tuple[int, ...
         parts.append(logits)
     torch.testing.assert_close(torch.stack(parts, dim=1), whole, atol=1e-5, rtol=0)
     assert state is not None
-    for stepped, unrolled in zip(state, final, strict=True):
+    assert state.layers is not None
+    assert final.layers is not None
+    for stepped, unrolled in zip(state.layers, final.layers, strict=True):
         torch.testing.assert_close(stepped, unrolled, atol=1e-5, rtol=0)
 
 

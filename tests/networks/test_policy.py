@@ -8,7 +8,7 @@ import torch
 from rltuner.errors import InputError
 from rltuner.melody import Melodies, Vocabulary
 from rltuner.networks.compose import compose
-from rltuner.networks.inputs import inputs_of
+from rltuner.networks.inputs.heard import Heard, begin, inputs_of
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy, load
 
@@ -32,16 +32,18 @@ def policy_of(kind: str, vocabulary: Vocabulary | None = None, temperature: floa
 @pytest.mark.parametrize("kind", ["q", "psi", "g"])
 def test_the_tuned_policy_starts_as_the_note_rnn(kind: str) -> None:
     note_rnn = NoteRNN(hidden_sizes=(8,), seed=4)
-    inputs = torch.randint(-1, 38, (6, 9))
-    torch.testing.assert_close(Policy.tuned_from(kind, note_rnn)(inputs), note_rnn(inputs)[0].log_softmax(-1))
+    events = torch.randint(-1, 38, (6, 9))
+    heard = Heard(events, begin(6, 1, None, note_rnn.meter))
+    found = Policy.tuned_from(kind, note_rnn)(heard)
+    torch.testing.assert_close(found, note_rnn(events)[0].log_softmax(-1))
 
 
 @every_kind
 def test_steps_and_unrolled_log_probabilities_agree(kind: str) -> None:
-    policy, inputs = policy_of(kind), torch.randint(-1, 38, (4, 10))
-    whole, state = policy(inputs), None
+    policy, events = policy_of(kind), torch.randint(-1, 38, (4, 10))
+    whole, state = policy(Heard(events, begin(4, 1, None, policy.meter))), None
     for t in range(10):
-        step, state = policy.step(inputs[:, t], state)
+        step, state = policy.step(events[:, t], state)
         torch.testing.assert_close(step, whole[:, t], atol=1e-4, rtol=0)
 
 
@@ -69,7 +71,7 @@ def test_samples_follow_the_policy(kind: str) -> None:
 
 def test_a_lower_temperature_sharpens_and_zero_takes_the_likeliest() -> None:
     policy = policy_of("psi", SMALL)
-    first = policy(torch.tensor([[-1]]))[0, 0]
+    first = policy(inputs_of(Melodies([[0]])))[0, 0]
     cold = policy.compose(4_000, 1, primer="none", seed=1, temperature=0.5).events[:, 0]
     found = torch.bincount(cold, minlength=5) / 4_000
     torch.testing.assert_close(found, (first / 0.5).softmax(0), atol=0.04, rtol=0)
@@ -79,7 +81,7 @@ def test_a_lower_temperature_sharpens_and_zero_takes_the_likeliest() -> None:
 
 def test_the_temperature_of_q_is_part_of_its_policy() -> None:
     one, half = (policy_of("q", SMALL, temperature) for temperature in (1.0, 0.5))
-    inputs = torch.tensor([[-1, 2, 3]])
+    inputs = inputs_of(Melodies([[2, 3, 4]]))
     torch.testing.assert_close((one(inputs) / 0.5).log_softmax(-1), half(inputs))
 
 
@@ -162,7 +164,7 @@ def test_a_saved_policy_composes_the_same(kind: str, tmp_path: Path) -> None:
 
 
 def test_inputs_are_the_context_and_all_events_but_the_last() -> None:
-    inputs, skipped = inputs_of(Melodies([[2, 3, 4]], None, [[9, 8]]))
-    assert (inputs.tolist(), skipped) == ([[9, 8, 2, 3]], 1)
-    inputs, skipped = inputs_of(Melodies([[2, 3, 4]]))
-    assert (inputs.tolist(), skipped) == ([[-1, 2, 3]], 0)
+    heard = inputs_of(Melodies([[2, 3, 4]], None, [[9, 8]]))
+    assert (heard.events.tolist(), heard.skipped, heard.begun.step) == ([[9, 8, 2, 3]], 1, -1)
+    heard = inputs_of(Melodies([[2, 3, 4]]))
+    assert (heard.events.tolist(), heard.skipped, heard.begun.step) == ([[-1, 2, 3]], 0, 0)

@@ -7,30 +7,69 @@ import pytest
 import torch
 
 from rltuner.networks.devices import undivided
+from rltuner.melody import Meter
+from rltuner.networks.inputs.heard import Heard, begin
+from rltuner.networks.inputs.rows import INPUTS
 from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.recurrent import State, Unroller
 
 every_shape = pytest.mark.parametrize("hidden_sizes", [(7,), (6, 5), (5, 5, 5), (40,), (64,)])
+every_input = pytest.mark.parametrize("inputs", [("event",), ("event", "clock"), ("event", "lookback"), INPUTS])
 
 
 def some_events(batch: int, time: int) -> torch.Tensor:
     return torch.randint(-1, 38, (batch, time), generator=torch.Generator().manual_seed(1))
 
 
+def heard(events: torch.Tensor, skipped: int = 0) -> Heard:
+    """As `NoteRNN.forward` hears events."""
+    return Heard(events, begin(len(events), 1, None, Meter()), skipped)
+
+
 def unrolled(model: NoteRNN, events: torch.Tensor, skipped: int = 0) -> torch.Tensor:
     with torch.no_grad():
-        return model.unrolled(events, skipped)
+        return model.unrolled(heard(events, skipped))
+
+
+def with_weights(hidden_sizes: tuple[int, ...], inputs: tuple[str, ...]) -> NoteRNN:
+    """A network in which every input counts: most begin at zero."""
+    model = NoteRNN(hidden_sizes=hidden_sizes, inputs=inputs)
+    with torch.no_grad():
+        model.layers[0].get_parameter("weight_ih_l0").normal_(std=0.3, generator=torch.Generator().manual_seed(3))
+    return model
 
 
 @every_shape
-@pytest.mark.parametrize(("batch", "time"), [(1, 1), (3, 11), (9, 2), (12, 3), (25, 4), (0, 5)])
-def test_unrolled_is_what_torchs_lstm_gives(hidden_sizes: tuple[int, ...], batch: int, time: int) -> None:
-    model, events = NoteRNN(hidden_sizes=hidden_sizes), some_events(batch, time)
+@every_input
+@pytest.mark.parametrize(("batch", "time"), [(1, 1), (3, 40), (9, 2), (12, 3), (25, 4), (0, 5)])
+def test_unrolled_is_what_torchs_lstm_gives(
+    inputs: tuple[str, ...], hidden_sizes: tuple[int, ...], batch: int, time: int
+) -> None:
+    model, events = with_weights(hidden_sizes, inputs), some_events(batch, time)
     torch.testing.assert_close(unrolled(model, events), model(events)[0].detach(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("hidden_sizes", [(7,), pytest.param((6, 5), marks=pytest.mark.long)])
+def test_unrolled_for_training_it_is_torchs_lstm_there_and_back(
+    hidden_sizes: tuple[int, ...], threads: int
+) -> None:
+    model, events = with_weights(hidden_sizes, INPUTS), some_events(5, 40)
+    rows = model.inputs.rows(heard(events))[0].all()
+    hidden = Unroller(model.layers, model.vocabulary.size, threads)(rows)
+    expected = model.features(rows)[0].transpose(0, 1)
+    torch.testing.assert_close(hidden, expected, atol=1e-5, rtol=0)
+    wanted, weights = torch.randn(hidden.shape), list(model.layers.parameters())
+    found, by_torch = (
+        torch.autograd.grad((x * wanted).sum(), weights, retain_graph=True) for x in (hidden, expected)
+    )
+    for one, other in zip(found, by_torch, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 def test_with_gradients_it_is_torchs_lstm() -> None:
     model, events = NoteRNN(hidden_sizes=(6, 5)), some_events(3, 11)
-    found = torch.autograd.grad(model.unrolled(events).sum(), list(model.parameters()))
+    found = torch.autograd.grad(model.unrolled(heard(events)).sum(), list(model.parameters()))
     expected = torch.autograd.grad(model(events)[0].sum(), list(model.parameters()))
     for gradient, by_torch in zip(found, expected, strict=True):
         torch.testing.assert_close(gradient, by_torch)
@@ -39,12 +78,13 @@ def test_with_gradients_it_is_torchs_lstm() -> None:
 def test_outputs_after_the_context_alone() -> None:
     model, events = NoteRNN(hidden_sizes=(6, 5)), some_events(3, 11)
     torch.testing.assert_close(unrolled(model, events, 4), unrolled(model, events)[:, 4:])
-    torch.testing.assert_close(model.unrolled(events, 4), model.unrolled(events)[:, 4:])  # torch's
+    torch.testing.assert_close(model.unrolled(heard(events, 4)), model.unrolled(heard(events))[:, 4:])  # torch's
 
 
 @every_shape
-def test_compiled_steps_are_steps(hidden_sizes: tuple[int, ...]) -> None:
-    model, compiled_model = NoteRNN(hidden_sizes=hidden_sizes), NoteRNN(hidden_sizes=hidden_sizes)
+@every_input
+def test_compiled_steps_are_steps(inputs: tuple[str, ...], hidden_sizes: tuple[int, ...]) -> None:
+    model, compiled_model = (NoteRNN(hidden_sizes=hidden_sizes, inputs=inputs) for _ in range(2))
     compiled_model.compiled = True
     state = compiled_state = None
     with torch.no_grad():
@@ -54,7 +94,9 @@ def test_compiled_steps_are_steps(hidden_sizes: tuple[int, ...]) -> None:
             torch.testing.assert_close(found, logits, atol=1e-5, rtol=0)
     assert state is not None
     assert compiled_state is not None
-    for pair, compiled_pair in zip(state, compiled_state, strict=True):
+    assert state.layers is not None
+    assert compiled_state.layers is not None
+    for pair, compiled_pair in zip(state.layers, compiled_state.layers, strict=True):
         torch.testing.assert_close(compiled_pair, pair, atol=1e-5, rtol=0)
 
 
@@ -75,12 +117,14 @@ def test_a_state_of_other_melodies_is_refused_and_one_that_lies_otherwise_is_not
     model = NoteRNN(hidden_sizes=(5,))
     model.compiled = True
     with torch.no_grad():
-        _, [(h, c)] = model.step(torch.tensor([3]))
+        _, state = model.step(torch.tensor([3]))
+        assert state.layers is not None
+        [(h, c)] = state.layers
         for count in (2, 30):
             with pytest.raises(ValueError, match="state"):
-                model.step(torch.full((count,), 4), [(h, c)])
-        both, _ = model.step(torch.tensor([4, 4]), [(h.expand(2, -1), c.expand(2, -1))])
-        alone, _ = model.step(torch.tensor([4]), [(h, c)])
+                model.step(torch.full((count,), 4), state)
+        both, _ = model.step(torch.tensor([4, 4]), State([(h.expand(2, -1), c.expand(2, -1))], state.progress))
+        alone, _ = model.step(torch.tensor([4]), state)
     torch.testing.assert_close(both, alone.expand(2, -1))
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rltuner.melody import Melodies, Vocabulary
-from rltuner.networks.inputs import inputs_of
+from rltuner.networks.inputs.heard import inputs_of
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.rules.book import RuleBook
 from rltuner.tuning.config import FinetuneConfig
@@ -88,11 +88,11 @@ def exact_scores(learner: Learner) -> list[Tensor]:
 def learned_scores(learner: Learner) -> list[Tensor]:
     """V(s_t) + A(s_t, a) of the policy and value networks, in the same shapes."""
     melodies = every_melody()
-    inputs, skipped = inputs_of(melodies)
+    heard = inputs_of(melodies)
     with torch.no_grad():
-        logits, log_prior = learner.policy.network.unrolled(inputs, skipped), learner.log_prior(melodies)
+        logits, log_prior = learner.policy.network.unrolled(heard), learner.log_prior(melodies)
         advantage = logits - learner.backup.state_value(logits, log_prior)[..., None]
-        all_scores = learner.value(inputs, skipped)[..., None] + advantage  # (3125, 4, 5)
+        all_scores = learner.value(heard)[..., None] + advantage  # (3125, 4, 5)
     scores = []
     for t in range(LENGTH):
         here = (slice(None),) * (t + 1) + (0,) * (LENGTH - t)

@@ -40,6 +40,8 @@ class NetworkTensors(NamedTuple):
     layers: Sequence[Sequence[Tensor]]
     """Of each LSTM layer, as `recurrence.hidden_states` takes them."""
     output: nn.Linear
+    table: Tensor
+    """The rows that the first layer adds up, and sums of them for places (`recurrence.with_places`)."""
 
 
 @torch.no_grad()
@@ -47,6 +49,7 @@ def actor(
     networks: Sequence[NetworkTensors],
     context: Tensor,
     length: int,
+    looked_back: Sequence[int],
     generator: torch.Generator,
     *,
     own_temperature: float = 1.0,
@@ -58,14 +61,14 @@ def actor(
     Args:
       networks: whose logits are summed: softmax(log p + G) is that of the sum of both networks'. Of as many layers each,
         in float32, on the CPU.
-      context: classes, -1 for the zero input. Whether there are such classes is for the caller to check.
+      context: classes, int64 [B, P], P at least 1, -1 for nothing. Whether there are such classes is for the caller to
+        check.
+      looked_back: steps, in the order of the table's rows.
       generator: all random numbers are drawn at once, as `compose.compose` draws them.
       own_temperature: of the policy, by which its logits are divided.
       temperature, epsilon: as `compose.compose` has them.
     """
     batch, classes = len(context), len(networks[0].output.bias)
-    if not context.shape[1]:
-        context = torch.full((batch, 1), -1)
     race = uninitialised(length, batch, classes if temperature else 0)
     uniform = torch.full((length, batch), -1)
     for t in range(length):
@@ -84,9 +87,8 @@ def actor(
             if number:
                 inputs.append(_packed(_filled_up(weight_ih, units, units)))
                 biases.append(bias.numpy())
-            else:  # row 0 is the input of class -1
-                of_class = _filled_up(weight_ih, units, classes).t()
-                tables.append((nn.functional.pad(of_class, (0, 0, 1, 0)) + bias).numpy())
+            else:
+                tables.append(_filled_up(network.table.detach().t(), units, len(network.table)).t().contiguous().numpy())
         weight = network.output.weight.detach()
         output.append(_packed(nn.functional.pad(weight, (0, units - weight.shape[1]))))
     bias = torch.stack([network.output.bias.detach() for network in networks]).sum(dim=0)
@@ -94,6 +96,7 @@ def actor(
     found = torch.empty((length, batch), dtype=torch.int64)
     arguments = (
         context.t().contiguous().numpy(),
+        np.array(looked_back, np.int64),
         np.stack(tables),
         np.array(inputs, np.float32).reshape(n, layers - 1, tiles, units, WIDTH),
         np.array(biases, np.float32).reshape(n, layers - 1, 4 * units),

@@ -45,12 +45,21 @@ class Gradients:
 
     @torch.no_grad()
     def __call__(
-        self, heard: Tensor, events: Tensor, goals: Tensor, log_prior: Tensor | None, share: float
+        self,
+        rows: Tensor,
+        places: Tensor,
+        of_events: int,
+        events: Tensor,
+        goals: Tensor,
+        log_prior: Tensor | None,
+        share: float,
     ) -> tuple[float, list[Tensor]]:
         """`share` times the loss of melodies, and its gradients by A's network and by V, flat.
 
         Args:
-          heard: the inputs of both networks, int64 [B, P + T - 1].
+          rows, places: that both networks add up, `Rows.with_places`, int64 [B, P + T - 1, K], and `Rows.places`.
+            Whether there are such rows is for the caller to check.
+          of_events: rows before those of places.
           events: that were played, int64 [B, T]. Whether there are such classes is for the caller to check.
           goals: of their scores, float32 [B, T].
           log_prior: log p of every class, float32 [B, T, V], where the algorithm refers to it, else None.
@@ -75,14 +84,16 @@ class Gradients:
             parts_of(flat, of) for flat, of in zip(found, (self._of_policy, self._of_value), strict=True)
         )
         loss = np.zeros(1)
-        steps = heard.shape[1]
+        steps = rows.shape[1]
         self.kernel(
             _arrays(self._of_policy),
             _arrays(self._of_value[1:]),
             *_arrays(self._of_value[:1]),
             _memory(steps, batch, self._sizes),
             _memory(steps, batch, self._sizes_of_value),
-            heard.contiguous().numpy(),
+            rows.contiguous().numpy(),
+            places.contiguous().numpy(),
+            of_events,
             events.contiguous().numpy(),
             goals.contiguous().numpy(),
             log_prior.contiguous().numpy(),

@@ -14,29 +14,39 @@ from rltuner.networks.kernels.compiled.lstm import step_forward, unroll
 from rltuner.networks.kernels.compiled.tiles import padded
 
 
+def with_places(table: Tensor, places: Tensor, of_events: int) -> Tensor:
+    """A table whose rows after `of_events` are those of `places` [N, M], added up (`Rows.with_places`)."""
+    if not places.shape[1]:
+        return table.contiguous()
+    return torch.cat([table[: of_events + 1], nn.functional.embedding_bag(places, table, mode="sum")])
+
+
 def uninitialised(*shape: int) -> Tensor:
     """A float32 tensor to be filled."""
     return torch.empty(shape, dtype=torch.float32)
 
 
 @torch.no_grad()
-def hidden_states(layers: Sequence[Sequence[Tensor]], events: Tensor) -> Tensor:
+def hidden_states(
+    table: Tensor, places: Tensor, rows: Tensor, of_events: int, layers: Sequence[Sequence[Tensor]]
+) -> Tensor:
     """The last layer's hidden states at every step from the zero state, float32 [T, B, H]; no gradients flow.
 
     Args:
-      layers: of each its W_ih [4H, V], W_hh [4H, H] and their biases [4H], gates in torch's order i, f, g, o; float32, on
-        the CPU.
-      events: int64 [B, T], classes, -1 for the zero vector. Whether there are such classes is for the caller to check.
+      table: the first layer's (`note_rnn.table_of`), float32 [F + 1, 4H], on the CPU.
+      places: `Rows.places`, int64 [N, M].
+      rows: `Rows.with_places`, int64 [B, T, K]. Whether the table has them is for the caller to check.
+      of_events: rows of the table before those of places.
+      layers: of each its W_ih, W_hh [4H, H] and their biases [4H], gates in torch's order i, f, g, o.
     """
-    rows, hidden = events.t().long().contiguous() + 1, None
+    table, rows = with_places(table, places, of_events), rows.transpose(0, 1).contiguous()
+    (steps, batch, _), hidden = rows.shape, None
     for layer in layers:
         weight_ih, weight_hh, bias_ih, bias_hh = (weight.detach() for weight in layer)
-        if hidden is None:  # row 0 is the input of class -1
-            table = (nn.functional.pad(weight_ih.t(), (0, 0, 1, 0)) + (bias_ih + bias_hh)).contiguous()
-        else:
+        if hidden is not None:
             table = nn.functional.linear(hidden.flatten(0, 1), weight_ih, bias_ih + bias_hh)
-            rows = torch.arange(rows.numel()).view(rows.shape)
-        (steps, batch), units = rows.shape, weight_hh.shape[1]
+            rows = torch.arange(steps * batch).view(steps, batch, 1)
+        units = weight_hh.shape[1]
         gates, cells = uninitialised(1, batch, padded(4 * units)), uninitialised(2, batch, units)
         hidden = uninitialised(steps, batch, units)
         by_unit = weight_hh.t().contiguous()
@@ -52,8 +62,8 @@ def cell(
     """One step of a layer, as `hidden_states` goes through many: h and c, float32 [B, H].
 
     Args:
-      table: the layer's inputs W_x x + b, of which each melody takes a row, float32 [.., 4H]; gates in torch's order.
-      rows: which, int64 [B]. Whether the table has them is for the caller to check.
+      table: the layer's inputs W_x x + b are sums of its rows, float32 [.., 4H]; gates in torch's order.
+      rows: which, int64 [B, K]. Whether the table has them is for the caller to check.
       weight: W, of the hidden state, float32 [4H, H].
       before: h and c before it, float32 [B, H]; None is the zero state. ValueError for another shape.
     """
@@ -65,5 +75,5 @@ def cell(
         raise ValueError(f"a state of shape {tuple(before[1].shape)} before a step of shape {tuple(c.shape)}")
     else:
         gates, c_before = before[0] @ weight.t(), before[1].contiguous()
-    step_forward(*(x.numpy() for x in (table, rows, gates, c_before, c, h)))
+    step_forward(*(x.numpy() for x in (table, rows.contiguous(), gates, c_before, c, h)))
     return h, c

@@ -25,6 +25,7 @@ REAL_4, REAL_5 = "float32[:, :, :, ::1]", "float32[:, :, :, :, ::1]"
     "int64",
     "int64",
     PLACES_2,
+    "int64[::1]",
     REAL_3,
     REAL_5,
     REAL_3,
@@ -40,6 +41,7 @@ def act(
     start: int,
     stop: int,
     context: Array,
+    looked_back: Array,
     tables: Array,
     inputs: Array,
     biases: Array,
@@ -57,8 +59,10 @@ def act(
     layers are filled up with zeros to the H units of the largest; their logits are added. Weights are packed.
 
     Args:
-      context: what is heard first, [P, B], -1 for the zero vector; P is at least 1.
-      tables: first layers' inputs of every class, [networks, V + 1, 4H], row 0 for class -1.
+      context: what is heard first, [P, B], -1 for nothing; P is at least 1.
+      looked_back: steps, D of them: what was played so long before the event that is chosen is heard too.
+      tables: the rows that first layers add up, [networks, .., 4H]: V + 1 for the event heard last, -1 first, as many for
+        each distance looked back on, and one for each step of context and melody, or none of those.
       inputs, biases: of the other layers, [networks, layers - 1, .., H, WIDTH] and [networks, layers - 1, 4H].
       recurrent: [networks, layers, .., H, WIDTH].
       output, bias: [networks, .., H, WIDTH] and, of all networks together, [V].
@@ -75,7 +79,10 @@ def act(
     heard = np.empty((BLOCK, recurrent.shape[2] * WIDTH), np.float32)
     of_one = np.empty((BLOCK, output.shape[1] * WIDTH), np.float32)
     logits = np.empty((BLOCK, classes), np.float32)
-    rows, each = np.empty(BLOCK, np.int64), np.arange(BLOCK)
+    distances, before_places = len(looked_back), (classes + 1) * (1 + len(looked_back))
+    has_places = tables.shape[1] > before_places
+    rows = np.empty((BLOCK, 1 + distances + (1 if has_places else 0)), np.int64)
+    each = np.arange(BLOCK).reshape(BLOCK, 1)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         h[:], c[:] = 0.0, 0.0
@@ -83,7 +90,19 @@ def act(
             t = step - listened + 1  # of the event that is chosen
             events = context[step] if t <= 0 else found[t - 1]
             for b in range(count):
-                rows[b] = events[first + b] + 1
+                rows[b, 0] = events[first + b] + 1
+            for d in range(distances):
+                at, nothing = t - looked_back[d], (classes + 1) * (1 + d)
+                for b in range(count):
+                    played = np.int64(-1)
+                    if at >= 0:
+                        played = found[at, first + b]
+                    elif at >= -listened:
+                        played = context[listened + at, first + b]
+                    rows[b, 1 + d] = nothing + 1 + played
+            if has_places:
+                for b in range(count):
+                    rows[b, 1 + distances] = before_places + step
             for n in range(networks):
                 for layer in range(layers):
                     multiply(h[n, layer, :count], recurrent[n, layer], gates)

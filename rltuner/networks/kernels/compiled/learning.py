@@ -6,9 +6,8 @@ rho is the square, beyond a limit linear (Huber, and twice what he has). A comes
 (`output.advantages`), V from another with one output. It is one call because threads that share a step would wait
 for each other at whatever lies between several.
 
-A network's weights are a tuple of arrays: W_ih [4H, K], W_hh [4H, H], b_ih and b_hh [1, 4H] of each layer, then W [V, H]
-and b [1, V] of the output layer. What it remembers is a tuple too: the gates, cells and hidden states of each layer, as
-`lstm.unroll` keeps them.
+Weights and what a network remembers are as `layers` has them, with W [V, H] and b [1, V] of the output layer after the
+layers' weights.
 """
 
 from __future__ import annotations
@@ -18,90 +17,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rltuner.networks.kernels.compiled.lstm import unroll, unroll_back
+from rltuner.networks.kernels.compiled.layers import Arrays, back, room_for, there, transpose
 from rltuner.networks.kernels.compiled.output import advantages, advantages_back
 from rltuner.networks.kernels.compiled.tiles import (
     PLACES_2,
+    PLACES_3,
     REAL_2,
     REAL_3,
     Array,
-    add_transposed_product,
     compiled,
-    multiply,
-    packed,
-    padded,
     within,
 )
-
-Arrays = tuple[Array, ...]
-
-
-_room_for = within(padded)
-
-
-@within
-def _transpose(a: Array, into: Array) -> None:
-    """`into` [N, M] becomes the transposed of a [M, >= N]; in loops, which compile in a fraction of a slice's time."""
-    for j in range(into.shape[0]):
-        for k in range(into.shape[1]):
-            into[j, k] = a[k, j]
-
-
-@within
-def _there(weights: Arrays, memory: Arrays, rows: Array) -> None:
-    """All layers from the zero state, of classes + 1, int64 [T, B]."""
-    steps, batch = rows.shape
-    for layer in range(len(memory) // 3):
-        width, inputs = weights[4 * layer].shape
-        by_input = np.empty((inputs, width), np.float32)
-        _transpose(weights[4 * layer], by_input)
-        by_unit = np.empty(weights[4 * layer + 1].shape[::-1], np.float32)
-        _transpose(weights[4 * layer + 1], by_unit)
-        if layer == 0:  # row 0 is for class -1
-            table, of_table = np.zeros((inputs + 1, width), np.float32), rows
-            for k in range(inputs):
-                for j in range(width):
-                    table[k + 1, j] = by_input[k, j]
-        else:
-            table = np.empty((steps * batch, _room_for(width)), np.float32)
-            of_table = np.arange(steps * batch).reshape(steps, batch)
-            multiply(memory[3 * layer - 1].reshape(steps * batch, inputs), packed(by_input), table)
-        bias, other = weights[4 * layer + 2], weights[4 * layer + 3]
-        for k in range(table.shape[0]):
-            for j in range(width):
-                table[k, j] += bias[0, j] + other[0, j]
-        unroll(table, of_table, by_unit, memory[3 * layer], memory[3 * layer + 1], memory[3 * layer + 2])
-
-
-@within
-def _back(weights: Arrays, memory: Arrays, rows: Array, by_hidden: Array, by_weights: Arrays) -> None:
-    """From the loss's gradient by the last layer's hidden states, [T, B, >= H], those by all layers' weights."""
-    steps, batch = rows.shape
-    for layer in range(len(memory) // 3 - 1, -1, -1):
-        of_inputs, of_units = weights[4 * layer], weights[4 * layer + 1]
-        width, inputs = of_inputs.shape
-        by_table = np.zeros((inputs + 1 if layer == 0 else steps * batch, _room_for(width)), np.float32)
-        of_table = rows if layer == 0 else np.arange(steps * batch).reshape(steps, batch)
-        by_unit = np.zeros((of_units.shape[1], _room_for(width)), np.float32)
-        gates, cells, hidden = memory[3 * layer], memory[3 * layer + 1], memory[3 * layer + 2]
-        unroll_back(of_table, of_units, gates, cells, hidden, by_hidden, by_table, by_unit)
-        if layer == 0:
-            _transpose(by_table[1:], by_weights[0])
-        else:
-            below = memory[3 * layer - 1].reshape(steps * batch, inputs)
-            by_input = np.zeros((inputs, _room_for(width)), np.float32)
-            add_transposed_product(below, by_table, by_input, width)
-            _transpose(by_input, by_weights[4 * layer])
-            by_below = np.empty((steps * batch, _room_for(inputs)), np.float32)
-            multiply(by_table, packed(of_inputs), by_below)
-            by_hidden = by_below.reshape(steps, batch, _room_for(inputs))
-        _transpose(by_unit, by_weights[4 * layer + 1])
-        by_bias, by_other = by_weights[4 * layer + 2], by_weights[4 * layer + 3]
-        for j in range(width):
-            total = np.float32(0.0)
-            for k in range(by_table.shape[0]):
-                total += by_table[k, j]
-            by_bias[0, j] = by_other[0, j] = total
 
 
 @within
@@ -152,6 +78,8 @@ def gradients(
     of_policy: Arrays,
     of_value: Arrays,
     heard: Array,
+    places: Array,
+    of_events: int,
     events: Array,
     goals: Array,
     log_prior: Array,
@@ -170,29 +98,34 @@ def gradients(
     Args:
       policy, value: the weights of both networks; `of_policy`, `of_value`: memory for what they remember.
       offsets: what V's network adds to its output at each step, [1, at least T].
-      heard: int64 [B, P + T - 1], P at least 1, classes or -1; the last T outputs are for the events.
+      heard: the rows that both networks add up, int64 [B, P + T - 1, K], P at least 1; the last T outputs are for the
+        events. Row 0 is nothing, the next `of_events` are columns of W_ih, and row 1 + of_events + n is place n.
+      places: of each the rows that it is the sum of, int64 [N, M]; none has any where M is 0.
       events, goals, log_prior, is_soft: [B, T]; `log_prior` and `is_soft` as in `output.advantages`.
       limit: of the squares, or 0 for none.
       scale: of V, which is that many times what its network gives.
     """
-    (batch, steps), length, layers, layers_of_value = (
+    (batch, steps, added), length, layers, layers_of_value = (
         heard.shape,
         goals.shape[1],
         len(of_policy) // 3,
         len(of_value) // 3,
     )
-    rows, skipped = np.empty((steps, batch), np.int64), steps - length
+    rows, skipped = np.empty((steps, batch, added), np.int64), steps - length
     for t in range(steps):
         for b in range(batch):
-            rows[t, b] = heard[b, t] + 1
+            for k in range(added):
+                rows[t, b, k] = heard[b, t, k]
+    # Each step has one row of the event heard last, and as many of each other thing that is looked back on.
+    sizes = ((of_events + 1) // (added - (1 if places.shape[1] else 0)), of_events)
     # After V, and back before it, so that what it leaves is still in the cache.
-    _there(value, of_value, rows)
-    _there(policy, of_policy, rows)
+    there(value, of_value, rows, places, sizes)
+    there(policy, of_policy, rows, places, sizes)
     hidden, weight = of_policy[-1][skipped:], policy[4 * layers]
     classes, units = weight.shape
     by_unit, scores = np.empty((units, classes), np.float32), np.empty((batch, length), np.float32)
-    by_logits = np.empty((length, batch, _room_for(classes)), np.float32)
-    _transpose(weight, by_unit)
+    by_logits = np.empty((length, batch, room_for(classes)), np.float32)
+    transpose(weight, by_unit)
     advantages(hidden, by_unit, policy[4 * layers + 1][0], events, log_prior, is_soft, scores, by_logits)
 
     last, skipped_of_value = 4 * layers_of_value, of_value[-1][skipped:]
@@ -204,15 +137,15 @@ def gradients(
         (limit, scale, factor / (batch * length)),
         (by_hidden_of_value[skipped:], by_value[last], by_value[last + 1], by_offsets),
     )
-    by_hidden = np.zeros((steps, batch, _room_for(units)), np.float32)
-    by_output = np.zeros((units, _room_for(classes)), np.float32)
+    by_hidden = np.zeros((steps, batch, room_for(units)), np.float32)
+    by_output = np.zeros((units, room_for(classes)), np.float32)
     by_bias = by_policy[4 * layers + 1][0]
     for k in range(classes):
         by_bias[k] = 0.0
     advantages_back(scores, by_logits, weight, hidden, by_hidden[skipped:], by_output, by_bias)
-    _transpose(by_output, by_policy[4 * layers])
-    _back(policy, of_policy, rows, by_hidden, by_policy)
-    _back(value, of_value, rows, by_hidden_of_value, by_value)
+    transpose(by_output, by_policy[4 * layers])
+    back(policy, of_policy, rows, places, sizes, by_hidden, by_policy)
+    back(value, of_value, rows, places, sizes, by_hidden_of_value, by_value)
 
 
 @functools.cache
@@ -220,6 +153,9 @@ def gradients_of(layers: int, layers_of_value: int) -> Callable[..., None]:
     """`gradients` compiled for networks of so many layers."""
     networks = [f"UniTuple({REAL_2}, {4 * n + 2})" for n in (layers, layers_of_value)]
     memories = [f"UniTuple({REAL_3}, {3 * n})" for n in (layers, layers_of_value)]
-    of_melodies = (PLACES_2, PLACES_2, REAL_2, REAL_3, "boolean", "float64", "float64", "float64")
+    of_melodies = (
+        *(PLACES_3, PLACES_2, "int64", PLACES_2),
+        *(REAL_2, REAL_3, "boolean", "float64", "float64", "float64"),
+    )
     arguments = (*networks, REAL_2, *memories, *of_melodies, *networks, REAL_2, "float64[::1]")
     return compiled(*arguments, name=f"gradients_{layers}_{layers_of_value}")(gradients)

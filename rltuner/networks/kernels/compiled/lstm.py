@@ -15,8 +15,8 @@ import numpy as np
 from rltuner.networks.kernels.compiled.tiles import (
     BLOCK,
     ONE,
-    PLACES,
     PLACES_2,
+    PLACES_3,
     REAL_2,
     REAL_3,
     WIDTH,
@@ -32,15 +32,17 @@ from rltuner.networks.kernels.compiled.tiles import (
 HALF = np.float32(0.5)
 
 
-@compiled(REAL_2, PLACES, REAL_2, REAL_2, REAL_2, REAL_2)
+@compiled(REAL_2, PLACES_2, REAL_2, REAL_2, REAL_2, REAL_2)
 def step_forward(table: Array, rows: Array, gates: Array, c_before: Array, c: Array, h: Array) -> None:
-    """From `gates` [B, >= 4H], W h_{t-1}, and table[rows] [B, 4H], the inputs: c_t and h_t [B, H]. The gates become i,
-    f, g, o."""
+    """From `gates` [B, >= 4H], W h_{t-1}, and the inputs, sums of the rows `rows` [B, K] of `table` [.., 4H]: c_t and h_t
+    [B, H]. The gates become i, f, g, o."""
     units = c.shape[1]
     for b in range(c.shape[0]):
-        row, all_gates = table[rows[b]], gates[b]
-        for j in range(4 * units):
-            all_gates[j] += row[j]
+        all_gates = gates[b]
+        for k in range(rows.shape[1]):
+            row = table[rows[b, k]]
+            for j in range(4 * units):
+                all_gates[j] += row[j]
         # Slices, as the compiler sees of them that they do not overlap and computes eight units at a time.
         i_gate, f_gate = all_gates[:units], all_gates[units : 2 * units]
         g_gate, o_gate = all_gates[2 * units : 3 * units], all_gates[3 * units : 4 * units]
@@ -66,10 +68,10 @@ def step_backward(
 ) -> None:
     """From the loss's gradient by h_t at once and through later steps, `by_h` [B, H] and `by_h_later` [B, >= H], and
     `by_c` [B, H] by c_t through later steps: that by a_t, in place of the `gates` i, f, g, o, and added to the rows
-    `rows` of `by_table` [.., >= 4H]; `by_c` becomes that by c_{t-1}."""
+    `rows` [B, K] of `by_table` [.., >= 4H]; `by_c` becomes that by c_{t-1}."""
     units = c.shape[1]
     for b in range(c.shape[0]):
-        row, all_gates = by_table[rows[b]], gates[b]
+        all_gates = gates[b]
         i_gate, f_gate = all_gates[:units], all_gates[units : 2 * units]
         g_gate, o_gate = all_gates[2 * units : 3 * units], all_gates[3 * units : 4 * units]
         c_old, c_new, cell = c_before[b], c[b], by_c[b]
@@ -83,13 +85,15 @@ def step_backward(
             g_gate[j] = by_cell * i * (ONE - g * g)
             o_gate[j] = by_hidden * s * o * (ONE - o)
             cell[j] = by_cell * f
-        for j in range(4 * units):
-            row[j] += all_gates[j]
+        for k in range(rows.shape[1]):
+            row = by_table[rows[b, k]]
+            for j in range(4 * units):
+                row[j] += all_gates[j]
 
 
-@compiled(REAL_2, PLACES_2, REAL_2, REAL_3, REAL_3, REAL_3)
+@compiled(REAL_2, PLACES_3, REAL_2, REAL_3, REAL_3, REAL_3)
 def unroll(table: Array, rows: Array, by_unit: Array, gates: Array, cells: Array, hidden: Array) -> None:
-    """All T steps from the zero state: `hidden` [T, B, H]; `by_unit` is W transposed, [H, 4H].
+    """All T steps from the zero state: `hidden` [T, B, H]; `rows` [T, B, K]; `by_unit` is W transposed, [H, 4H].
 
     Of `gates` [.., B, padded(4H)] and `cells` [.., B, H] step t uses the place t modulo their length: T places keep all
     that the way back needs; without it 1 of `gates` and 2 of `cells` are enough.

@@ -49,7 +49,7 @@ TO_WHOLE = np.float32(1.5 * 2**23)  # added to a float32, leaves it no bits for 
 
 # Types of the kernels' arguments, all of them contiguous.
 REAL_1, REAL_2, REAL_3 = "float32[::1]", "float32[:, ::1]", "float32[:, :, ::1]"
-PLACES, PLACES_2 = "int64[::1]", "int64[:, ::1]"
+PLACES_2, PLACES_3 = "int64[:, ::1]", "int64[:, :, ::1]"
 
 
 # Of all kernels: numba sees by a kernel's own file alone whether its copy on disk is old.

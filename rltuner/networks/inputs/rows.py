@@ -1,0 +1,162 @@
+"""What a network hears at each step, and the rows of its first layer's table that stand for it.
+
+At every step the first layer adds up rows of one table: one row for each thing that the network is told. They are
+
+* ``event``: the class of the event heard last; nothing at the start of a tune (the RL Tuner paper's only input);
+* ``clock``: where in its bar the event to come stands. Factors, so that a metre that was never heard means something:
+  the place in the beat, by the beat's length; whether that place is even; beats since the bar line, and beats to the
+  next one (0 to 3, and more);
+* ``phrase``: the number of its bar modulo 8;
+* ``to_go``: how many bars follow its own, 0 to 7, 8 or more, or unknown;
+* ``lookback``: what was played at its place 1, 2, 4 and 8 bars before.
+
+Steps count from the melody's first event; of P events of context, event i stands at step i - P. An input at the place of
+step s knows the events before s, the metre, and the length asked for, no more.
+
+Row 0 of the table is of zeros: nothing. Row r is column r - 1 of the first layer's W_ih.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rltuner.errors import InputError
+from rltuner.melody import Meter, Vocabulary
+from rltuner.networks.inputs.clock import LONGEST_BEAT, MOST_BEATS, beat_of, clock
+from rltuner.networks.inputs.heard import Heard, Length, Progress
+
+INPUTS = ("event", "clock", "phrase", "to_go", "lookback")
+"""All there are, in the order of their rows."""
+
+LOOKED_BACK = (1, 2, 4, 8)  # bars
+PHRASE = 8  # bars
+MOST_TO_GO = 8  # bars; more count as so many
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table for each step of melodies."""
+
+    of_melodies: Tensor
+    """Those that each melody has of its own, int64 [B, L, K]: the event and what is looked back on."""
+    place: Tensor
+    """Which of `places` a step is at, int64 [B, L]."""
+    places: Tensor
+    """The rows of each place, int64 [N, M]: clock, phrase and bars to go. M is 0 where a network has none of them."""
+
+    def all(self) -> Tensor:
+        """Every row, int64 [B, L, K + M]."""
+        if not self.places.shape[1]:
+            return self.of_melodies
+        return torch.cat([self.of_melodies, self.places[self.place]], dim=2)
+
+    def with_places(self, of_events: int) -> Tensor:
+        """The rows of a table whose rows after `of_events` are sums, one for each place: int64 [B, L, K + 1], or K.
+
+        To add one row for a place instead of M is the same, and takes less time.
+        """
+        if not self.places.shape[1]:
+            return self.of_melodies
+        return torch.cat([self.of_melodies, (1 + of_events + self.place)[..., None]], dim=2)
+
+
+class Inputs:
+    """The inputs of a network.
+
+    Args:
+      vocabulary: of the events, V classes.
+      names: of `INPUTS`; "event" is always one of them.
+
+    InputError for a name that is none of them, or comes twice.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, names: Sequence[str] = ("event",)) -> None:
+        unknown = [name for name in names if name not in INPUTS]
+        if unknown or len(set(names)) < len(names) or "event" not in names:
+            wrong = f"unknown input {unknown[0]!r}" if unknown else "each once, and event among them"
+            raise InputError(f"inputs = {', '.join(map(str, names))}: {wrong}; there are {', '.join(INPUTS)}")
+        self.vocabulary, self.names = vocabulary, tuple(name for name in INPUTS if name in names)
+        self.looked_back = LOOKED_BACK if "lookback" in names else ()
+        beats = LONGEST_BEAT * (LONGEST_BEAT + 1) // 2
+        sizes = {
+            "clock": (beats, 2, MOST_BEATS + 1, MOST_BEATS + 1),
+            "phrase": (PHRASE,),
+            "to_go": (MOST_TO_GO + 2,),
+        }
+        size = vocabulary.size
+        self.of_events = size + len(self.looked_back) * (size + 1)
+        """Rows that are of events, heard last or looked back on; those of places follow."""
+        self._starts: dict[str, list[int]] = {}  # the first row of each part of an input
+        first = 1 + self.of_events
+        for name in ("clock", "phrase", "to_go"):
+            for part in sizes[name] if name in names else ():
+                self._starts.setdefault(name, []).append(first)
+                first += part
+        self.size = first - 1
+        """Columns of the first layer's W_ih, F."""
+
+    def rows(self, heard: Heard) -> tuple[Rows, Progress]:
+        """The rows for each event heard, and how far the melodies have come then. InputError as `check_meter` has it."""
+        events, begun = heard.events, heard.begun
+        (batch, count), device = events.shape, events.device
+        steps = begun.step + torch.arange(count)  # of the events predicted
+        of_melodies = [events.long() + 1]
+        past = begun.past
+        if self.looked_back:
+            known = torch.cat([begun.past.to(device), events.long()], dim=1)
+            first = begun.step - 1 - begun.past.shape[1]  # the step of known[:, 0]
+            bar = begun.meter.steps_per_bar
+            for number, bars in enumerate(self.looked_back):
+                at = (steps - bars * bar - first).to(device)
+                found = known[:, at.clamp(min=0)] if count else known[:, :0]
+                of_melodies.append(self.row_of_nothing(number) + 1 + torch.where(at >= 0, found, -1))
+            past = known[:, -max(self.looked_back) * bar :]
+        place, places = self._places(steps, begun.length, begun.meter, batch)
+        then = Progress(begun.step + count, past, begun.length, begun.meter)
+        return Rows(torch.stack(of_melodies, dim=2), place.to(device), places.to(device)), then
+
+    def places(self, context: int, length: int, meter: Meter) -> Tensor:
+        """`Rows.places` of each step of melodies of one length, from their first of `context` events on."""
+        steps = torch.arange(1 - context, length)
+        return self._places(steps, length, meter, 1)[1]
+
+    def row_of_nothing(self, number: int) -> int:
+        """The row that says that nothing was played so many bars ago, of LOOKED_BACK[number]; class c is c + 1 rows on."""
+        return 1 + self.vocabulary.size + number * (self.vocabulary.size + 1)
+
+    def _places(self, steps: Tensor, length: Length, meter: Meter, batch: int) -> tuple[Tensor, Tensor]:
+        """`Rows.place` and `Rows.places` of steps [L]: a place for each step and each length that there is."""
+        number, parts = torch.arange(len(steps)).expand(batch, -1), []
+        bar = steps.div(meter.steps_per_bar, rounding_mode="floor")
+        if "clock" in self._starts:
+            parts += [start + x for start, x in zip(self._starts["clock"], clock(steps, meter), strict=True)]
+        if "phrase" in self._starts:
+            parts.append(self._starts["phrase"][0] + bar % PHRASE)
+        if "to_go" in self._starts:
+            start = self._starts["to_go"][0]
+            if length is None:
+                parts.append(start + torch.full_like(steps, MOST_TO_GO + 1))
+            elif isinstance(length, int):
+                parts.append(start + bars_to_go(bar, torch.tensor(length), meter))
+            else:
+                lengths, which = length.cpu().unique(return_inverse=True)
+                number = which[:, None] * len(steps) + number
+                parts = [part.repeat(len(lengths)) for part in parts]
+                parts.append(start + bars_to_go(bar, lengths[:, None], meter).flatten())
+        return number, torch.stack(parts, dim=1) if parts else torch.empty((len(steps), 0), dtype=torch.int64)
+
+    def check_meter(self, meter: Meter) -> None:
+        """InputError for a metre whose beats the clock has no rows for."""
+        if "clock" in self.names:
+            beat_of(meter)
+
+
+def bars_to_go(bar: Tensor, length: Tensor, meter: Meter) -> Tensor:
+    """How many bars of melodies of `length` events follow their bar of that number, 0 to MOST_TO_GO; one more where the
+    length is -1, unknown."""
+    last = (length - 1).div(meter.steps_per_bar, rounding_mode="floor")
+    return torch.where(length < 0, MOST_TO_GO + 1, (last - bar).clamp(0, MOST_TO_GO))

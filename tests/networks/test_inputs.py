@@ -1,0 +1,187 @@
+"""What a network is told: places in bar, phrase and tune, and what was played there before; and nothing of the future."""
+
+import pytest
+import torch
+
+from rltuner.errors import InputError
+from rltuner.melody import Melodies, Meter, Vocabulary
+from rltuner.networks.inputs.clock import beat_of, clock
+from rltuner.networks.inputs.heard import Heard, begin, inputs_of
+from rltuner.networks.inputs.rows import INPUTS, LOOKED_BACK, MOST_TO_GO, Inputs
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.particles import steer
+from rltuner.networks.policy import Policy
+from rltuner.rules import load_rulebook
+
+SMALL = Vocabulary(60, 63)  # 5 classes
+WALTZ = Meter(6, 2)
+
+
+def policy_of(kind: str, inputs: tuple[str, ...] = INPUTS, meter: Meter = WALTZ) -> Policy:
+    """A policy in which every input counts."""
+    policy = Policy.tuned_from(kind, NoteRNN(SMALL, (6, 5), meter, 1, inputs))
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter += 0.4 * torch.randn(parameter.shape, generator=generator)
+    return policy.eval().requires_grad_(False)
+
+
+def parts_of(melodies: Melodies, name: str) -> torch.Tensor:
+    """The rows of one input at every event of melodies, counted from its first one: int64 [B, T, parts]."""
+    inputs = Inputs(melodies.vocabulary, ("event", name))
+    heard = inputs_of(melodies)
+    rows = inputs.rows(heard)[0].all()[:, heard.skipped :, 1:]
+    return rows - 1 - melodies.vocabulary.size
+
+
+def test_to_go_and_phrase_count_bars_to_the_end_and_from_the_start() -> None:
+    melodies = Melodies(torch.ones(2, 60, dtype=torch.int64), [60, 15], None, SMALL, WALTZ)
+    bars = torch.arange(60) // 6
+    assert torch.equal(parts_of(melodies, "phrase")[0, :, 0], bars % 8)
+    to_go = parts_of(melodies, "to_go")[..., 0]
+    assert torch.equal(to_go[0], (9 - bars).clamp(max=MOST_TO_GO))
+    assert torch.equal(to_go[1, :15], (2 - bars).clamp(min=0)[:15])  # two bars and a half are three
+
+
+def test_an_unknown_length_has_a_row_of_its_own() -> None:
+    inputs, events = Inputs(SMALL, ("event", "to_go")), torch.ones(3, 4, dtype=torch.int64)
+    of_no_length = inputs.rows(Heard(events, begin(3, 1, None, WALTZ)))[0].all()
+    assert (of_no_length[..., 1] == 1 + SMALL.size + MOST_TO_GO + 1).all()
+    mixed = inputs.rows(Heard(events, begin(3, 1, torch.tensor([-1, 6, 600]), WALTZ)))[0].all()
+    assert (mixed[:, :, 1] - 1 - SMALL.size).tolist() == [[9] * 4, [0] * 4, [8] * 4]
+
+
+def test_the_context_stands_before_step_zero() -> None:
+    """Of eight events of context in bars of six the first is in bar -2, and bars count modulo eight there too."""
+    context = torch.ones(1, 8, dtype=torch.int64)
+    heard = inputs_of(Melodies(torch.ones(1, 6, dtype=torch.int64), None, context, SMALL, WALTZ))
+    rows = Inputs(SMALL, ("event", "phrase")).rows(heard)[0].all()
+    assert (rows[0, :, 1] - 1 - SMALL.size).tolist() == [7 - (s < -6) for s in range(-7, 0)] + [0] * 6
+
+
+def test_what_is_looked_back_on_is_what_was_played_at_the_same_place() -> None:
+    generator = torch.Generator().manual_seed(1)
+    context = torch.randint(5, (3, 4), generator=generator)
+    events = torch.randint(5, (3, 60), generator=generator)
+    found = parts_of(Melodies(events, None, context, SMALL, WALTZ), "lookback")
+    known = torch.cat([context, events], dim=1)
+    for number, bars in enumerate(LOOKED_BACK):
+        for t in range(60):
+            at = 4 + t - 6 * bars
+            expected = known[:, at] if at >= 0 else torch.full((3,), -1)
+            assert torch.equal(found[:, t, number] - number * (SMALL.size + 1) - 1, expected)
+
+
+@pytest.mark.parametrize(
+    ("signature", "places"),
+    [((4, 4), 16), ((3, 4), 12), ((6, 8), 6), ((9, 8), 18), ((5, 4), 16), ((7, 8), 14), ((2, 4), 8), ((12, 8), 24)],
+)
+def test_the_clock_tells_the_places_of_a_bar_apart(signature: tuple[int, int], places: int) -> None:
+    """But for the third beat of five, which comes after two as the fourth of seven eighths comes after three."""
+    meter = Meter.from_time_signature(*signature)
+    steps = torch.arange(meter.steps_per_bar)
+    distinct = {tuple(place) for place in torch.stack(clock(steps, meter), dim=1).tolist()}
+    assert len(distinct) >= places
+    ahead = torch.stack(clock(steps + 3 * meter.steps_per_bar, meter))
+    assert torch.equal(ahead, torch.stack(clock(steps, meter)))
+    before = torch.stack(clock(steps - meter.steps_per_bar, meter))
+    assert torch.equal(before, ahead)
+
+
+def test_every_place_of_a_clock_that_no_tune_has_is_made_of_some_that_tunes_have() -> None:
+    """5/4 has the quarters of 4/4, its beats since the bar line and to the next one; only their pairs are new."""
+    known = [Meter(16, 4), Meter(12, 4), Meter(8, 4)]
+    heard = [set(torch.cat([clock(torch.arange(m.steps_per_bar), m)[i] for m in known]).tolist()) for i in range(4)]
+    five = clock(torch.arange(20), Meter(20, 4))
+    assert all(set(part.tolist()) <= known_part for part, known_part in zip(five, heard, strict=True))
+
+
+def test_cut_time_is_told_as_common_time() -> None:
+    steps = torch.arange(16)
+    for part, other in zip(clock(steps, Meter(16, 8)), clock(steps, Meter(16, 4)), strict=True):
+        assert torch.equal(part, other)
+
+
+def test_a_metre_that_the_clock_cannot_hold_is_refused() -> None:
+    assert [beat_of(Meter(36, beat)) for beat in (12, 6, 3)] == [6, 6, 3]
+    with pytest.raises(InputError, match="9 sixteenths"):
+        NoteRNN(SMALL, (3,), Meter(27, 9), inputs=INPUTS)
+    network = NoteRNN(SMALL, (3,), inputs=("event", "clock"))
+    with pytest.raises(InputError, match="clock"):
+        network.meter = Meter(22, 11)
+    NoteRNN(SMALL, (3,), Meter(22, 11), inputs=("event", "phrase", "to_go", "lookback"))  # which need no beats
+
+
+@pytest.mark.parametrize("names", [("clock",), ("event", "event"), ("event", "tempo"), ()])
+def test_inputs_are_known_ones_each_once_and_the_event_among_them(names: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="there are event, clock"):
+        Inputs(SMALL, names)
+
+
+@pytest.mark.parametrize("kind", ["psi", "q", "g"])
+@pytest.mark.parametrize("width", [0, 1, 6, 5])
+def test_log_prob_of_what_is_composed_is_that_with_which_each_event_was_drawn(kind: str, width: int) -> None:
+    """Without a primer, after a random note, after a whole bar, and after 5 events."""
+    policy = policy_of(kind)
+    context = torch.randint(5, (7, width), generator=torch.Generator().manual_seed(3))
+    drawn: list[torch.Tensor] = []
+
+    class Watched(Policy):
+        def step(self, events, state=None):  # type: ignore[no-untyped-def]
+            log_policy, state = super().step(events, state)
+            drawn.append(log_policy)
+            return log_policy, state
+
+    policy.__class__ = Watched
+    melodies = policy.compose(7, 55, primer=context, seed=4)
+    steps = torch.stack(drawn[max(width, 1) - 1 :], dim=1)
+    of_events = steps.gather(2, melodies.events[..., None])[..., 0]
+    torch.testing.assert_close(policy.log_prob(melodies), of_events, atol=1e-5, rtol=0)
+    other = Melodies(melodies.events, [40] * 7, melodies.context, SMALL, WALTZ)  # the end comes sooner
+    assert not torch.allclose(policy.log_prob(other)[:, :40], of_events[:, :40], atol=1e-2)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_input_counts_and_none_knows_what_is_to_come(name: str) -> None:
+    inputs = ("event",) if name == "event" else ("event", name)
+    policy = policy_of("psi", inputs)
+    events = torch.randint(5, (1, 60), generator=torch.Generator().manual_seed(5))
+    before = policy(inputs_of(Melodies(events, None, None, SMALL, WALTZ)))
+    for t in (0, 7, 30, 59):
+        changed = events.clone()
+        changed[:, t] = (changed[:, t] + 1) % 5
+        after = policy(inputs_of(Melodies(changed, None, None, SMALL, WALTZ)))
+        assert torch.equal(after[:, : t + 1], before[:, : t + 1])
+    if name == "event":
+        return
+    with torch.no_grad():
+        policy.network.layers[0].get_parameter("weight_ih_l0")[:, SMALL.size :] = 0.0
+    assert not torch.allclose(policy(inputs_of(Melodies(events, None, None, SMALL, WALTZ))), before, atol=1e-2)
+
+
+def test_particles_hear_what_their_own_ancestors_played() -> None:
+    """Their weights say so: with the policy itself as proposal they are the rules' rewards alone, whatever is resampled."""
+    policy = policy_of("psi")
+    book = load_rulebook("magenta")
+    contexts = torch.zeros((4, 1), dtype=torch.int64)
+    found = steer(policy, policy.network, book, 5.0, contexts, 30, 16, torch.Generator().manual_seed(1))
+    again = steer(
+        policy_of("psi"), policy.network, book, 5.0, contexts, 30, 16, torch.Generator().manual_seed(1)
+    )
+    assert torch.equal(found.melodies.events, again.melodies.events)
+    state = policy.begin(64, 1, 30)
+    assert state.chosen(torch.tensor([3, 3])).network.progress.past.shape[0] == 2
+    kept, chosen = policy.step(torch.arange(64) % 5, state)[1], torch.tensor([9, 2, 2])
+    _, later = policy.step(torch.zeros(64, dtype=torch.int64), kept)
+    _, of_some = policy.step(torch.zeros(3, dtype=torch.int64), kept.chosen(chosen))
+    assert torch.equal(of_some.network.progress.past, later.network.progress.past[chosen])
+
+
+def test_a_checkpoint_of_inputs_that_are_not_known_says_so(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    NoteRNN(SMALL, (3,), inputs=("event", "clock")).save(tmp_path / "mine")
+    assert NoteRNN.load(tmp_path / "mine").inputs.names == ("event", "clock")
+    config = tmp_path / "mine" / "config.json"
+    config.write_text(config.read_text().replace('"clock"', '"weather"'))
+    with pytest.raises(InputError, match="unknown input 'weather'"):
+        NoteRNN.load(tmp_path / "mine")
