@@ -14,6 +14,7 @@ from rltuner.melody import Melodies
 from rltuner.networks.algorithms import Loss
 from rltuner.networks.compose import BATCH
 from rltuner.networks.inputs.heard import inputs_of
+from rltuner.networks.inputs.rows import RUNS
 from rltuner.networks.kernels.composing import NetworkTensors, actor
 from rltuner.networks.kernels.gradients import Gradients
 from rltuner.networks.kernels.output_layer import advantages, log_probabilities
@@ -52,6 +53,7 @@ def acting(
         contexts,
         length,
         [bars * policy.meter.steps_per_bar for bars in inputs.looked_back],
+        RUNS,
         generator,
         own_temperature=policy.temperature if policy.backup.has_temperature else 1.0,
         temperature=temperature,

@@ -29,8 +29,8 @@ def card_text(
         for meter, fit in {"all": figures["test"], **figures["test_by_meter"]}.items()
     )
     command = (
-        f"rltuner pretrain --corpus {config.corpus} --updates {config.updates} --batch-size {config.batch_size} "
-        f"--window {config.window} --seed {config.seed}"
+        f"rltuner pretrain --corpus {config.corpus} --updates {config.updates} --batch-events {config.batch_events} "
+        f"--inputs {' '.join(config.inputs)} --seed {config.seed}"
     )
     weights = sum(parameter.numel() for parameter in model.parameters())
     return f"""# Note RNN

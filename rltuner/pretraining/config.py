@@ -15,8 +15,7 @@ from rltuner.checks import (
     tidy,
 )
 from rltuner.errors import InputError
-from rltuner.melody import Vocabulary
-from rltuner.networks.inputs.rows import INPUTS, Inputs
+from rltuner.networks.inputs.names import INPUTS, checked_inputs
 
 MOST_BATCH = 10_000_000  # events
 MOST_DROPOUT = 0.9
@@ -72,7 +71,10 @@ class PretrainConfig:
         check(where, "threads", self.threads, 1, MOST_THREADS)
         check(where, "dropout", self.dropout, 0, MOST_DROPOUT)
         check(where, "averaging", self.averaging, 0, 1)
-        Inputs(Vocabulary(), self.inputs)
+        try:
+            checked_inputs(self.inputs)
+        except InputError as error:
+            raise InputError(f"pretrain: {error}") from None
         check(where, "learning_rate", self.learning_rate, 0, 1)
         check(where, "clip", self.clip, 0)
         check(where, "jobs", self.jobs, 0, MOST_THREADS)

@@ -106,7 +106,7 @@ def _resumed_training(
             "put them back, or start anew"
         )
     with torch.device("meta"):  # takes no memory, whatever the manifest asks for
-        shapes = NoteRNN(hidden_sizes=config.hidden_sizes).state_dict()
+        shapes = NoteRNN(hidden_sizes=config.hidden_sizes, inputs=config.inputs).state_dict()
     weights = {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}
     check_tensors({f"model.{name}": tensor for name, tensor in shapes.items()}, weights, folder / STATE)
     training = Training(config, tunes, device)

@@ -62,10 +62,13 @@ def stored_settings(folder: Path) -> PretrainConfig:
             raise InputError(
                 f"{where}: {name} = {str(value)[:40]} must be of type {type(usual[name]).__name__}"
             )
-    sizes = stored["hidden_sizes"]
+    sizes, inputs = stored["hidden_sizes"], stored["inputs"]
     if any(type(size) is not int for size in sizes):
         raise InputError(f"{where}: hidden_sizes = {str(sizes)[:40]} must be whole numbers")
+    if any(type(name) is not str for name in inputs):
+        raise InputError(f"{where}: inputs = {str(inputs)[:40]} must be names")
+    tuples = {"hidden_sizes": tuple(sizes), "inputs": tuple(inputs)}
     try:
-        return PretrainConfig(**{**stored, "hidden_sizes": tuple(sizes)}, out=folder, resume=folder)
+        return PretrainConfig(**{**stored, **tuples}, out=folder, resume=folder)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

@@ -103,10 +103,10 @@ class Training:
         self.optimiser.param_groups[0]["lr"] = learning_rate_at(self.updates, self.config)
         batch, device = self.windows.draw(), self.model.one_hot.device
         hidden = self._hidden(batch.rows.to(device))  # (L, B, H)
-        dropped = nn.functional.dropout(hidden, self.config.dropout)
-        targets = batch.targets.to(device).t().flatten()
-        logits = self.model.output(dropped.flatten(0, 1)[targets != IGNORED])
-        loss = nn.functional.cross_entropy(logits, targets[targets != IGNORED])
+        targets = batch.targets.t().flatten()
+        learned = targets != IGNORED
+        hidden = self._dropped(hidden.flatten(0, 1)[learned.to(device)])
+        loss = nn.functional.cross_entropy(self.model.output(hidden), targets[learned].to(device))
         if not math.isfinite(value := float(loss.detach())):
             raise InputError(
                 f"the loss became {value} in update {self.updates + 1}; the last state saved is kept. "
@@ -128,6 +128,14 @@ class Training:
         if self._unroller is not None:
             return self._unroller(rows)
         return self.model.features(rows)[0].transpose(0, 1)
+
+    def _dropped(self, hidden: Tensor) -> Tensor:
+        """With `dropout` of them left out, the others raised. By the windows' generator, so that a training that was
+        stopped goes on as it would have."""
+        if not self.config.dropout:
+            return hidden
+        kept = torch.empty(hidden.shape).bernoulli_(1 - self.config.dropout, generator=self.windows.generator)
+        return hidden * (kept / (1 - self.config.dropout)).to(hidden.device)
 
     def validate(self, tunes: Sequence[Tune]) -> Fit:
         """How well it predicts the tunes; the weights of the best so far are kept."""

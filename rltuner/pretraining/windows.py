@@ -129,8 +129,9 @@ class Windows:
         rows, _ = self.inputs.rows(Heard(events[:, :-1].clamp(min=-1), begin(count, width, told, of.meter)))
         heard = rows.all()
         for k in range(len(self.inputs.looked_back)):
-            hidden = self._happens(HIDDEN, count)
-            heard[..., 1 + k] = torch.where(hidden[:, None], self.inputs.row_of_nothing(k), heard[..., 1 + k])
+            hidden, nothing = self._happens(HIDDEN, count)[:, None], self.inputs.row_of_nothing(k)
+            heard[..., 1 + 2 * k] = torch.where(hidden, nothing, heard[..., 1 + 2 * k])
+            heard[..., 2 + 2 * k] = torch.where(hidden, nothing + self.inputs.vocabulary.size + 1, heard[..., 2 + 2 * k])
         is_learned = torch.arange(events.shape[1] - width) < lengths[:, None]
         targets = torch.where(is_learned, events[:, width:], IGNORED)
         return Batch(heard, torch.nn.functional.pad(targets, (width - 1, 0), value=IGNORED))

@@ -42,8 +42,7 @@ def config(out: Path, **changes: object) -> PretrainConfig:
     usual = PretrainConfig(
         out=out,
         updates=12,
-        batch_size=3,
-        window=8,
+        batch_events=40,
         validate_every=4,
         checkpoint_every=5,
         hidden_sizes=(4,),
@@ -114,7 +113,7 @@ def run(*words: object) -> int:
 
 def test_ctrl_c_in_a_training_is_exit_code_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt_at(3, monkeypatch)
-    words = ("--updates", 9, "--batch-size", 2, "--window", 8, "--hidden-sizes", 4, "--threads", 1)
+    words = ("--updates", 9, "--batch-events", 32, "--hidden-sizes", 4, "--threads", 1)
     assert run("pretrain", *words, "--out", tmp_path / "a") == 130
 
 
@@ -189,7 +188,7 @@ def test_every_command_does_the_same_for_the_same_seed_and_says_the_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    small = ("--updates", 5, "--batch-size", 2, "--window", 8, "--hidden-sizes", 4, "--threads", 1)
+    small = ("--updates", 5, "--batch-events", 32, "--hidden-sizes", 4, "--threads", 1)
     tiny = (
         "--events",
         256,

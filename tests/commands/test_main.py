@@ -189,7 +189,7 @@ def test_a_small_corpus_makes_a_note_rnn(tmp_path: Path, monkeypatch: pytest.Mon
         scale = torch.tensor([14, 16, 18, 19, 21, 23, 25, 26])
         Melodies(scale[steps][None]).to_midi(songs / f"{number:02}.mid")
     (songs / "broken.mid").write_bytes(b"nothing")
-    arguments = ("--updates", 6, "--batch-size", 4, "--window", 32, "--hidden-sizes", 6, 5, "--jobs", 1)
+    arguments = ("--updates", 6, "--batch-events", 128, "--hidden-sizes", 6, 5, "--jobs", 1)
     assert run("pretrain", "--corpus", songs, *arguments, "--out", tmp_path / "a") == 0
     assert run("pretrain", "--corpus", songs, *arguments, "--out", tmp_path / "b") == 0
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()

@@ -11,7 +11,7 @@ from rltuner.melody import Meter, Vocabulary
 from rltuner.networks.algorithms import BACKUPS, Loss, Psi
 from rltuner.networks.compose import compose
 from rltuner.networks.inputs.heard import inputs_of
-from rltuner.networks.inputs.rows import INPUTS
+from rltuner.networks.inputs.names import INPUTS
 from rltuner.networks.kernel_engine import KernelEngine, acting
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy, load

@@ -7,7 +7,8 @@ from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.networks.inputs.clock import beat_of, clock
 from rltuner.networks.inputs.heard import Heard, begin, inputs_of
-from rltuner.networks.inputs.rows import INPUTS, LOOKED_BACK, MOST_TO_GO, Inputs
+from rltuner.networks.inputs.names import INPUTS
+from rltuner.networks.inputs.rows import LOOKED_BACK, MOST_TO_GO, RUNS, Inputs
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.particles import steer
 from rltuner.networks.policy import Policy
@@ -70,7 +71,20 @@ def test_what_is_looked_back_on_is_what_was_played_at_the_same_place() -> None:
         for t in range(60):
             at = 4 + t - 6 * bars
             expected = known[:, at] if at >= 0 else torch.full((3,), -1)
-            assert torch.equal(found[:, t, number] - number * (SMALL.size + 1) - 1, expected)
+            row = number * (SMALL.size + 1 + len(RUNS) + 1)
+            assert torch.equal(found[:, t, 2 * number] - row - 1, expected)
+
+
+def test_a_run_is_as_long_as_the_melody_has_followed_what_it_played_then() -> None:
+    """Bars of six: the second repeats the first but for its fourth event, the third repeats the second."""
+    bars = torch.tensor([[2, 1, 3, 4, 1, 2], [2, 1, 3, 2, 1, 2], [2, 1, 3, 2, 1, 2]])
+    found = parts_of(Melodies(bars.reshape(1, 18), None, None, SMALL, WALTZ), "lookback")
+    long = [0] * 7 + [1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7]  # before each event
+    expected = [sum(run >= bound for bound in RUNS) for run in long]
+    assert (found[0, :, 1] - SMALL.size - 1).tolist() == expected
+    two_bars = [0] * 13 + [1, 2, 3, 0, 1]
+    of_two = found[0, :, 3] - (SMALL.size + 1 + len(RUNS) + 1) - SMALL.size - 1
+    assert of_two.tolist() == [sum(run >= bound for bound in RUNS) for run in two_bars]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from rltuner.networks.devices import undivided
 from rltuner.melody import Meter
 from rltuner.networks.inputs.heard import Heard, begin
-from rltuner.networks.inputs.rows import INPUTS
+from rltuner.networks.inputs.names import INPUTS
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.recurrent import State, Unroller
 

@@ -8,7 +8,8 @@ At every step the first layer adds up rows of one table: one row for each thing 
   next one (0 to 3, and more);
 * ``phrase``: the number of its bar modulo 8;
 * ``to_go``: how many bars follow its own, 0 to 7, 8 or more, or unknown;
-* ``lookback``: what was played at its place 1, 2, 4 and 8 bars before.
+* ``lookback``: what was played at its place 1, 2, 4 and 8 bars before, and how many of the last events were the same as
+  those before them at that distance (0, 1, 2 to 3, 4 to 7, 8 to 15, 16 and more).
 
 Steps count from the melody's first event; of P events of context, event i stands at step i - P. An input at the place of
 step s knows the events before s, the metre, and the length asked for, no more.
@@ -24,15 +25,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
 from rltuner.networks.inputs.clock import LONGEST_BEAT, MOST_BEATS, beat_of, clock
 from rltuner.networks.inputs.heard import Heard, Length, Progress
-
-INPUTS = ("event", "clock", "phrase", "to_go", "lookback")
-"""All there are, in the order of their rows."""
+from rltuner.networks.inputs.names import checked_inputs
 
 LOOKED_BACK = (1, 2, 4, 8)  # bars
+RUNS = (1, 2, 4, 8, 16)  # events in a row that were the same: where the next row begins
 PHRASE = 8  # bars
 MOST_TO_GO = 8  # bars; more count as so many
 
@@ -69,17 +68,11 @@ class Inputs:
 
     Args:
       vocabulary: of the events, V classes.
-      names: of `INPUTS`; "event" is always one of them.
-
-    InputError for a name that is none of them, or comes twice.
+      names: of `INPUTS`. InputError as `checked_inputs` has it.
     """
 
     def __init__(self, vocabulary: Vocabulary, names: Sequence[str] = ("event",)) -> None:
-        unknown = [name for name in names if name not in INPUTS]
-        if unknown or len(set(names)) < len(names) or "event" not in names:
-            wrong = f"unknown input {unknown[0]!r}" if unknown else "each once, and event among them"
-            raise InputError(f"inputs = {', '.join(map(str, names))}: {wrong}; there are {', '.join(INPUTS)}")
-        self.vocabulary, self.names = vocabulary, tuple(name for name in INPUTS if name in names)
+        self.vocabulary, self.names = vocabulary, checked_inputs(names)
         self.looked_back = LOOKED_BACK if "lookback" in names else ()
         beats = LONGEST_BEAT * (LONGEST_BEAT + 1) // 2
         sizes = {
@@ -88,7 +81,7 @@ class Inputs:
             "to_go": (MOST_TO_GO + 2,),
         }
         size = vocabulary.size
-        self.of_events = size + len(self.looked_back) * (size + 1)
+        self.of_events = size + len(self.looked_back) * self._rows_of_distance
         """Rows that are of events, heard last or looked back on; those of places follow."""
         self._starts: dict[str, list[int]] = {}  # the first row of each part of an input
         first = 1 + self.of_events
@@ -113,8 +106,11 @@ class Inputs:
             for number, bars in enumerate(self.looked_back):
                 at = (steps - bars * bar - first).to(device)
                 found = known[:, at.clamp(min=0)] if count else known[:, :0]
-                of_melodies.append(self.row_of_nothing(number) + 1 + torch.where(at >= 0, found, -1))
-            past = known[:, -max(self.looked_back) * bar :]
+                row = self.row_of_nothing(number)
+                run = _run(known, bars * bar)[:, begun.past.shape[1] :]
+                of_melodies.append(row + 1 + torch.where(at >= 0, found, -1))
+                of_melodies.append(row + self.vocabulary.size + 1 + run)
+            past = known[:, -((max(self.looked_back) * bar) + max(RUNS)) :]
         place, places = self._places(steps, begun.length, begun.meter, batch)
         then = Progress(begun.step + count, past, begun.length, begun.meter)
         return Rows(torch.stack(of_melodies, dim=2), place.to(device), places.to(device)), then
@@ -125,8 +121,15 @@ class Inputs:
         return self._places(steps, length, meter, 1)[1]
 
     def row_of_nothing(self, number: int) -> int:
-        """The row that says that nothing was played so many bars ago, of LOOKED_BACK[number]; class c is c + 1 rows on."""
-        return 1 + self.vocabulary.size + number * (self.vocabulary.size + 1)
+        """The row that says that nothing was played so many bars ago, of LOOKED_BACK[number].
+
+        Class c is c + 1 rows on; the rows of runs follow those of the V classes.
+        """
+        return 1 + self.vocabulary.size + number * self._rows_of_distance
+
+    @property
+    def _rows_of_distance(self) -> int:
+        return self.vocabulary.size + 1 + len(RUNS) + 1
 
     def _places(self, steps: Tensor, length: Length, meter: Meter, batch: int) -> tuple[Tensor, Tensor]:
         """`Rows.place` and `Rows.places` of steps [L]: a place for each step and each length that there is."""
@@ -153,6 +156,16 @@ class Inputs:
         """InputError for a metre whose beats the clock has no rows for."""
         if "clock" in self.names:
             beat_of(meter)
+
+
+def _run(events: Tensor, distance: int) -> Tensor:
+    """Of each of `events` [B, N]: of how many up to it, it included, each is the same as the one `distance` before; as the
+    number of a row, int64 [B, N]."""
+    same = torch.zeros_like(events, dtype=torch.bool)
+    same[:, distance:] = (events[:, distance:] == events[:, :-distance]) & (events[:, distance:] >= 0)
+    place = torch.arange(events.shape[1], device=events.device)
+    long = place - torch.where(same, -1, place).cummax(dim=1).values if events.numel() else events
+    return torch.bucketize(long, torch.tensor(RUNS, device=events.device), right=True)
 
 
 def bars_to_go(bar: Tensor, length: Tensor, meter: Meter) -> Tensor:

@@ -16,15 +16,26 @@ from rltuner.networks.kernels.compiled.tiles import (
     compiled,
     exp,
     multiply,
+    within,
 )
 
 REAL_4, REAL_5 = "float32[:, :, :, ::1]", "float32[:, :, :, :, ::1]"
+
+
+@within
+def _played(context: Array, found: Array, step: int, melody: int) -> int:
+    """The event of a step, of the context where it is below 0; -1 before that."""
+    if step >= 0:
+        return np.int64(found[step, melody])
+    at = len(context) + step
+    return np.int64(context[at, melody] if at >= 0 else -1)
 
 
 @compiled(
     "int64",
     "int64",
     PLACES_2,
+    "int64[::1]",
     "int64[::1]",
     REAL_3,
     REAL_5,
@@ -42,6 +53,7 @@ def act(
     stop: int,
     context: Array,
     looked_back: Array,
+    runs: Array,
     tables: Array,
     inputs: Array,
     biases: Array,
@@ -60,9 +72,11 @@ def act(
 
     Args:
       context: what is heard first, [P, B], -1 for nothing; P is at least 1.
-      looked_back: steps, D of them: what was played so long before the event that is chosen is heard too.
-      tables: the rows that first layers add up, [networks, .., 4H]: V + 1 for the event heard last, -1 first, as many for
-        each distance looked back on, and one for each step of context and melody, or none of those.
+      looked_back: steps, D of them: what was played so long before the event that is chosen is heard too, and how many
+        events in a row were the same as those so long before them.
+      runs: of such events, where the next row of a table begins, [R].
+      tables: the rows that first layers add up, [networks, .., 4H]: V + 1 for the event heard last, nothing first; for each
+        distance as many, and R + 1 for runs; and one for each step of context and melody, or none of those.
       inputs, biases: of the other layers, [networks, layers - 1, .., H, WIDTH] and [networks, layers - 1, 4H].
       recurrent: [networks, layers, .., H, WIDTH].
       output, bias: [networks, .., H, WIDTH] and, of all networks together, [V].
@@ -79,30 +93,33 @@ def act(
     heard = np.empty((BLOCK, recurrent.shape[2] * WIDTH), np.float32)
     of_one = np.empty((BLOCK, output.shape[1] * WIDTH), np.float32)
     logits = np.empty((BLOCK, classes), np.float32)
-    distances, before_places = len(looked_back), (classes + 1) * (1 + len(looked_back))
+    distances, of_distance = len(looked_back), classes + 1 + len(runs) + 1
+    before_places = classes + 1 + distances * of_distance
     has_places = tables.shape[1] > before_places
-    rows = np.empty((BLOCK, 1 + distances + (1 if has_places else 0)), np.int64)
+    rows = np.empty((BLOCK, 1 + 2 * distances + (1 if has_places else 0)), np.int64)
+    long = np.empty((distances, BLOCK), np.int64)
     each = np.arange(BLOCK).reshape(BLOCK, 1)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        h[:], c[:] = 0.0, 0.0
+        h[:], c[:], long[:] = 0.0, 0.0, 0
         for step in range(listened - 1 + found.shape[0]):
             t = step - listened + 1  # of the event that is chosen
             events = context[step] if t <= 0 else found[t - 1]
             for b in range(count):
                 rows[b, 0] = events[first + b] + 1
             for d in range(distances):
-                at, nothing = t - looked_back[d], (classes + 1) * (1 + d)
+                at, nothing = t - looked_back[d], classes + 1 + d * of_distance
                 for b in range(count):
-                    played = np.int64(-1)
-                    if at >= 0:
-                        played = found[at, first + b]
-                    elif at >= -listened:
-                        played = context[listened + at, first + b]
-                    rows[b, 1 + d] = nothing + 1 + played
+                    before = _played(context, found, at - 1, first + b)
+                    long[d, b] = long[d, b] + 1 if before >= 0 and before == events[first + b] else 0
+                    run = 0
+                    while run < len(runs) and long[d, b] >= runs[run]:
+                        run += 1
+                    rows[b, 1 + 2 * d] = nothing + 1 + _played(context, found, at, first + b)
+                    rows[b, 2 + 2 * d] = nothing + classes + 1 + run
             if has_places:
                 for b in range(count):
-                    rows[b, 1 + distances] = before_places + step
+                    rows[b, 1 + 2 * distances] = before_places + step
             for n in range(networks):
                 for layer in range(layers):
                     multiply(h[n, layer, :count], recurrent[n, layer], gates)

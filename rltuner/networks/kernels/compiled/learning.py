@@ -116,8 +116,7 @@ def gradients(
         for b in range(batch):
             for k in range(added):
                 rows[t, b, k] = heard[b, t, k]
-    # Each step has one row of the event heard last, and as many of each other thing that is looked back on.
-    sizes = ((of_events + 1) // (added - (1 if places.shape[1] else 0)), of_events)
+    sizes = (len(policy[4 * layers]) + 1, of_events)  # V classes and nothing have the biases
     # After V, and back before it, so that what it leaves is still in the cache.
     there(value, of_value, rows, places, sizes)
     there(policy, of_policy, rows, places, sizes)

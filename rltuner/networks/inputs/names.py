@@ -1,0 +1,19 @@
+"""The names of what a network can hear; `rows` says what each is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rltuner.errors import InputError
+
+INPUTS = ("event", "clock", "phrase", "to_go", "lookback")
+"""All there are, in the order of their rows."""
+
+
+def checked_inputs(names: Sequence[str]) -> tuple[str, ...]:
+    """The names in that order. InputError for a name that is none, or comes twice, or where "event" is not among them."""
+    unknown = [name for name in names if name not in INPUTS]
+    if unknown or len(set(names)) < len(names) or "event" not in names:
+        wrong = f"unknown input {unknown[0]!r}" if unknown else "each once, and event among them"
+        raise InputError(f"inputs = {', '.join(map(str, names))}: {wrong}; there are {', '.join(INPUTS)}")
+    return tuple(name for name in INPUTS if name in names)
