@@ -46,7 +46,7 @@ def acting(
             NetworkTensors(
                 [weights_of(layer) for layer in network.layers],
                 network.output,
-                with_places(table_of(network.layers[0], len(network.output.bias)), places, inputs.of_events),
+                with_places(table_of(network.layers[0], network.vocabulary.size), places, inputs.of_events),
             )
             for network in networks
         ],
@@ -84,8 +84,16 @@ class Step:
         self._network.refuse_unknown_classes(heard.events, -1)
         self._network.refuse_unknown_classes(melodies.events, 0)
         rows, _ = inputs.rows(heard)
-        added = rows.with_places(inputs.of_events)
-        return self.gradients(added, rows.places, inputs.of_events, melodies.events, goals, log_prior, share)
+        return self.gradients(
+            rows.with_places(inputs.of_events),
+            rows.places,
+            inputs.of_events,
+            inputs.played(rows.of_melodies)[:, heard.skipped :],
+            melodies.events,
+            goals,
+            log_prior,
+            share,
+        )
 
 
 class KernelEngine(TorchEngine):
@@ -122,11 +130,13 @@ class KernelEngine(TorchEngine):
 
     @torch.no_grad()
     def _log_prior(self, melodies: Melodies) -> Tensor:
-        return log_probabilities(self.note_rnn.hidden_states(inputs_of(melodies)), self.note_rnn.output)
+        heard, network = inputs_of(melodies), self.note_rnn
+        return log_probabilities(network.hidden_states(heard), network.output, network.played(heard))
 
     def _advantage(self, network: NoteRNN, melodies: Melodies, log_prior: Tensor | None) -> Tensor:
-        hidden = network.hidden_states(inputs_of(melodies))
-        return advantages(hidden, network.output, melodies.events, log_prior, self.backup.is_soft)
+        heard = inputs_of(melodies)
+        hidden, played = network.hidden_states(heard), network.played(heard)
+        return advantages(hidden, network.output, played, melodies.events, log_prior, self.backup.is_soft)
 
     def _gradients(
         self, in_all: int, melodies: Melodies, goals: Tensor, log_prior: Tensor | None

@@ -70,7 +70,7 @@ class NoteRNN(nn.Module):
             self.layers = nn.ModuleList(
                 nn.LSTM(size, hidden, batch_first=True) for size, hidden in itertools.pairwise(sizes)
             )
-            self.output = nn.Linear(sizes[-1], self.vocabulary.size)
+            self.output = nn.Linear(sizes[-1], self.vocabulary.size + len(self.inputs.looked_back))
         one_hot = nn.functional.pad(torch.eye(self.inputs.size), (0, 0, 1, 0))
         self.register_buffer("one_hot", one_hot, persistent=False)
         for layer, hidden in zip(self.layers, hidden_sizes, strict=True):
@@ -135,7 +135,24 @@ class NoteRNN(nn.Module):
         state = self.begin(len(events)) if state is None else state
         rows, progress = self.inputs.rows(Heard(events, state.progress))
         hidden, layers = self.features(rows.all(), state.layers)
-        return self.output(hidden), State(layers, progress)
+        return self.logits(hidden, self.inputs.played(rows.of_melodies)), State(layers, progress)
+
+    def logits(self, hidden: Tensor, played: Tensor) -> Tensor:
+        """Of the last layer's hidden states [.., H], float32 [.., V].
+
+        A network that looks back has one output more for each distance: how much it would repeat, which is added to the
+        logit of the event that was played then.
+
+        Args:
+          played: the classes looked back on, int64 [.., D] (`Inputs.played`).
+        """
+        outputs = self.output(hidden)
+        if not played.shape[-1]:
+            return outputs
+        classes = self.vocabulary.size
+        logits, repeats = outputs[..., :classes], outputs[..., classes:]
+        at = torch.where(played < 0, classes, played)
+        return nn.functional.pad(logits, (0, 1)).scatter_add(-1, at, repeats)[..., :classes]
 
     def hidden_states(self, heard: Heard) -> Tensor:
         """The last layer's hidden states that predict, float32 [T - skipped, B, H].
@@ -156,8 +173,12 @@ class NoteRNN(nn.Module):
 
     def unrolled(self, heard: Heard) -> Tensor:
         """`forward`'s logits of what is predicted, up to rounding: float32 [B, T - skipped, V]; see `hidden_states`."""
-        logits: Tensor = self.output(self.hidden_states(heard))  # (T, B, V)
-        return logits.transpose(0, 1)
+        hidden = self.hidden_states(heard).transpose(0, 1)  # (B, T, H)
+        return self.logits(hidden, self.played(heard))
+
+    def played(self, heard: Heard) -> Tensor:
+        """The classes looked back on at each event that is predicted, int64 [B, T - skipped, D]."""
+        return self.inputs.played(self.inputs.rows(heard)[0].of_melodies)[:, heard.skipped :]
 
     def can_be_compiled(self, events: Tensor) -> bool:
         """Whether the kernels can compute it: on the CPU, in float32. IndexError for classes that there are not, which
@@ -196,7 +217,7 @@ class NoteRNN(nn.Module):
                 rows = torch.arange(len(events), device=events.device)[:, None]
             hidden, c = step_of(table, rows, weight_hh, None if state.layers is None else state.layers[position])
             final.append((hidden, c))
-        return self.output(hidden), State(final, progress)
+        return self.logits(hidden, self.inputs.played(heard.of_melodies[:, 0])), State(final, progress)
 
     def config(self) -> dict[str, Any]:
         """What rebuilds the network, as plain values."""

@@ -1,7 +1,9 @@
 """Primers: what a network hears before the melody, from the zero state (the melody's context).
 
-* ``none``: nothing, so that the first input is the zero vector;
-* ``random_note``: one event, uniform over all classes (the RL Tuner paper's);
+Whatever it is, it ends where the melody's first bar begins: that first event is a downbeat.
+
+* ``none``: nothing, so that the first input is that of a tune's start;
+* ``random_note``: one event, uniform over all classes (the RL Tuner paper's), the sixteenth before the bar line;
 * ``human``: the first bar of a test tune in the policy's metre, drawn at random;
 * a MIDI, ABC or MusicXML file of one melody, at the pitch it is written in.
 """
@@ -16,7 +18,7 @@ from torch import Tensor
 
 from rltuner.console import say
 from rltuner.errors import InputError
-from rltuner.melody import Melodies, Meter, Vocabulary
+from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies, Meter, Vocabulary
 from rltuner.melody.tunes import first_bars, human_tunes
 from rltuner.reading.songs import read_as_written
 
@@ -70,8 +72,9 @@ def primer_contexts(
 
 
 def read_primer(file: str, policy: Hearer, shift: int = 0, key: str = "") -> Tensor:
-    """The events of the one melody in a file, in the policy's key, int64 [1, P]. ABC and MusicXML are read in whole
-    bars, their pickup and repeats as in `songs`; MIDI ends with its last note. What is not heard as it is written, a
+    """The events of the one melody in a file, in the policy's key, int64 [1, P], its pickup and repeats included.
+
+    It keeps its bar lines: where it ends in mid-bar, it is silent to the bar line. What is not heard as it is written, a
     metre or notes beside the grid, is said on standard error.
 
     Args:
@@ -83,7 +86,11 @@ def read_primer(file: str, policy: Hearer, shift: int = 0, key: str = "") -> Ten
     Raises InputError, naming the file, where it is broken, polyphonic, silent, or out of the policy's range.
     """
     song = read_as_written(file)
-    melody, own = song.melody, policy.vocabulary
+    own, size = policy.vocabulary, policy.meter.steps_per_bar
+    written = song.melody.events[0].tolist()
+    missing = -len(written) % size
+    events = [*song.pickup, *written, *[NOTE_OFF, *[NO_EVENT] * (missing - 1)][:missing]]
+    melody = Melodies([events], None, None, song.melody.vocabulary, song.melody.meter)
     pitches = melody.pitch[melody.is_onset]
     low, high = own.min_pitch + shift, own.max_pitch - 1 + shift
     outside = pitches[(pitches < low) | (pitches > high)].tolist()
@@ -106,7 +113,7 @@ def read_primer(file: str, policy: Hearer, shift: int = 0, key: str = "") -> Ten
         remarks.append(
             f"it is in {melody.meter}; it is heard, and kept, in bars of {policy.meter}, the policy's"
         )
-    bars = -(-melody.events.shape[1] // policy.meter.steps_per_bar)
+    bars = -(-len(events) // size)
     if bars > MANY_BARS:
         remarks.append(
             f"all of its {bars} bars are heard, and kept with --keep-primer; give fewer if that is too long"

@@ -40,10 +40,12 @@ class Song:
     """Semitones it was moved by, whole octaves, to fit the vocabulary."""
     rounded: int = 0
     """Number of onsets that lay off the grid of sixteenths, and were rounded to it."""
+    pickup: tuple[int, ...] = ()
+    """Events before the melody's first bar line, of classes of its vocabulary; of ABC and MusicXML, which mark it."""
 
 
 def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None) -> Song:
-    """The melody in a file. Repeats are played, a pickup is dropped, onsets are rounded to sixteenths.
+    """The melody in a file. Repeats are played, a pickup is left out, onsets are rounded to sixteenths.
 
     Of a file with several tunes or parts the first is taken. A melody that leaves the vocabulary is moved by octaves;
     else it stays in its key.
@@ -58,7 +60,8 @@ def read_song(path: str | os.PathLike[str], vocabulary: Vocabulary | None = None
     song = _read(file, kind)
     melody, moved = _fitted(file, song.melody, vocabulary if vocabulary is not None else Vocabulary())
     remark = f"moved by {moved // 12:+d} octave{'s' if abs(moved) > 12 else ''} to fit the vocabulary"
-    return replace(song, melody=melody, remarks=(*song.remarks, *([remark] if moved else [])), moved=moved)
+    remarks = (*song.remarks, *([remark] if moved else []))
+    return replace(song, melody=melody, remarks=remarks, moved=moved, pickup=())
 
 
 def read_as_written(path: str | os.PathLike[str]) -> Song:
@@ -122,7 +125,7 @@ def _from_score(file: Path, kind: str) -> Song:
     melody = Melodies([list(parsed.tune.events)], None, None, ANY_PITCH, parsed.tune.meter)
     rounded = sum(_off_grid(bar) for bar in drafts[0].bars)
     key = parsed.tune.key
-    return Song(melody, parsed.tune.title, key, tuple(remarks), key, rounded=rounded)
+    return Song(melody, parsed.tune.title, key, tuple(remarks), key, rounded=rounded, pickup=parsed.tune.pickup)
 
 
 def _off_grid(bar: Bar) -> int:

@@ -83,3 +83,25 @@ def test_generate_says_where_a_policy_composes_beyond_what_it_was_tuned_on(
         out = tmp_path / f"{source}-{bars}"
         assert run("generate", tmp_path / source, "--count", 1, "--bars", bars, "--out", out) == 0
         assert ("tuned on melodies of 32 events" in capsys.readouterr().err) == warned
+
+
+@pytest.mark.parametrize(
+    ("tune", "context"),
+    [
+        ("E2|C4|D4|", [18, *[1] * 7, 14, *[1] * 15, 16, *[1] * 15]),  # a pickup of two beats
+        ("C4|D4|", [14, *[1] * 15, 16, *[1] * 15]),
+    ],
+)
+def test_a_primer_keeps_its_bar_lines_and_the_melody_begins_on_one(
+    tune: str, context: list[int], tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.abc").write_text(ABC.format("4/4", tune))
+    assert read_primer(str(tmp_path / "a.abc"), load(tiny))[0].tolist() == context
+
+
+@pytest.mark.parametrize("length", range(1, 18))
+def test_a_primer_that_ends_in_mid_bar_is_silent_to_the_bar_line(length: int, tiny: Path, tmp_path: Path) -> None:
+    Melodies([[14] + [1] * (length - 1)]).to_midi(tmp_path / "a.mid")
+    context = read_primer(str(tmp_path / "a.mid"), load(tiny))[0].tolist()
+    after = [0] + [1] * (-length % 16 - 1) if length % 16 else []
+    assert context == [14] + [1] * (length - 1) + after

@@ -119,7 +119,7 @@ def test_encoded_tunes_are_canonical_whole_bars_in_the_vocabulary(notes, sharps)
     pitches = [pitch for _, pitch in notes if pitch != REST]
     # what spans no more than two octaves fits into the three of the vocabulary in every key
     assume(pitches and max(pitches) - min(pitches) <= 24)
-    events = encode(sounds, sharps, Meter(), Vocabulary())
+    events = encode([], sounds, sharps, Meter(), Vocabulary())[1]
     onsets = [event - 2 + 48 for event in events if event >= 2]
     assert len(events) % 16 == 0
     assert [b - a for a, b in pairwise(onsets)] == [b - a for a, b in pairwise(pitches)]
@@ -132,11 +132,11 @@ def test_encoded_tunes_are_canonical_whole_bars_in_the_vocabulary(notes, sharps)
 
 def test_transposition_is_the_smallest_that_fits() -> None:
     g_major = [(Fraction(16), pitch, False) for pitch in (67, 71, 74)]
-    assert encode(g_major, 1, Meter(), Vocabulary())[0] == 67 + 5 - 46  # up a fourth, to C5
+    assert encode([], g_major, 1, Meter(), Vocabulary())[1][0] == 67 + 5 - 46  # up a fourth, to C5
     high = [*g_major, (Fraction(16), 81, False)]  # 81 + 5 is over the top: down a fifth instead
-    assert encode(high, 1, Meter(), Vocabulary())[0] == 67 - 7 - 46
+    assert encode([], high, 1, Meter(), Vocabulary())[1][0] == 67 - 7 - 46
     with pytest.raises(UnusableError, match="out of range"):
-        encode([(Fraction(8), 40, False), (Fraction(8), 80, False)], 0, Meter(), Vocabulary())
+        encode([], [(Fraction(8), 40, False), (Fraction(8), 80, False)], 0, Meter(), Vocabulary())
 
 
 def test_two_onsets_on_one_step_leave_the_one_nearer_to_the_grid() -> None:
@@ -146,10 +146,10 @@ def test_two_onsets_on_one_step_leave_the_one_nearer_to_the_grid() -> None:
         (Fraction(7, 6), D4, False),
         (Fraction(5, 6), E4, False),
     ]  # D on step 14, E at 15.17: both distinct
-    assert encode([*sounds, *ornament], 0, Meter(), Vocabulary())[14:] == (D4 - 46, E4 - 46)
+    assert encode([], [*sounds, *ornament], 0, Meter(), Vocabulary())[1][14:] == (D4 - 46, E4 - 46)
     crowd = [(Fraction(1, 2) + third, D4, False), (Fraction(1, 3), C4, False), (Fraction(5, 6), E4, False)]
     # onsets 14, 14.83 (to 15) and 15.17 (to 15): equally near, the first is kept and sounds to the end
-    assert encode([*sounds, *crowd], 0, Meter(), Vocabulary())[14:] == (D4 - 46, C4 - 46)
+    assert encode([], [*sounds, *crowd], 0, Meter(), Vocabulary())[1][14:] == (D4 - 46, C4 - 46)
 
 
 def test_a_tenth_of_the_onsets_may_be_off_the_grid() -> None:
@@ -157,9 +157,9 @@ def test_a_tenth_of_the_onsets_may_be_off_the_grid() -> None:
         pairs = [(Fraction(1, 2), C4, False), (Fraction(1, 2), D4, False)] * count
         return [*pairs, *[(Fraction(1), E4, False)] * (48 - count)]
 
-    assert len(encode(with_halves(5), 0, Meter(), Vocabulary())) == 48  # 5 of 53
+    assert len(encode([], with_halves(5), 0, Meter(), Vocabulary())[1]) == 48  # 5 of 53
     with pytest.raises(UnusableError, match="off the grid"):
-        encode(with_halves(6), 0, Meter(), Vocabulary())  # 6 of 54
+        encode([], with_halves(6), 0, Meter(), Vocabulary())[1]  # 6 of 54
 
 
 def test_repeats_go_back_to_the_start_the_double_bar_or_the_last_repeat() -> None:
@@ -188,14 +188,39 @@ def test_signs_that_do_not_fit_are_not_expanded() -> None:
 
 def test_every_bar_is_full_from_the_first_full_one_on() -> None:
     full, short = bar(1, 2, 3, 4), bar(5, length=4)
-    assert [s[1] for s in align([short, full], 16)] == [1, 2, 3, 4]  # the pickup goes
+    assert [[s[1] for s in part] for part in align([short, full], 16)] == [[5], [1, 2, 3, 4]]
+    later = align([full, bar(4, 3, 2, 1, ends_section=True), short, full], 16)  # nothing completes it: it goes
+    assert [[s[1] for s in part] for part in later] == [[], [1, 2, 3, 4, 4, 3, 2, 1, 1, 2, 3, 4]]
     split = [full, bar(6, 7, 8, ends_section=True), short, full]  # 12 + 4 steps around a double bar
-    assert [s[1] for s in align(split, 16)] == [1, 2, 3, 4, 6, 7, 8, 5, 1, 2, 3, 4]
-    assert align([full, bar(6, 7)], 16)[-1] == (Fraction(12), 7, False)  # the last note fills its bar
+    assert [s[1] for s in align(split, 16)[1]] == [1, 2, 3, 4, 6, 7, 8, 5, 1, 2, 3, 4]
+    assert align([full, bar(6, 7)], 16)[1][-1] == (Fraction(12), 7, False)  # the last note fills its bar
     with pytest.raises(UnusableError, match="bars do not add up"):
         align([full, bar(6, 7), full], 16)
     with pytest.raises(UnusableError, match="bars do not add up"):
         align([full, bar(6, 7, 8, 9, 10), full], 16)
+
+
+def test_a_pickup_is_the_end_of_a_bar_in_the_tunes_key() -> None:
+    tune = [(Fraction(16), 67, False)]
+    pickup = [(Fraction(2), 62, False), (Fraction(2), REST, False), (Fraction(4), 66, False)]
+    before, events = encode(pickup, tune, 1, Meter(), Vocabulary())  # G major, up a fourth
+    assert [*before, *events] == [62 + 5 - 46, 1, 0, 1, 66 + 5 - 46, 1, 1, 1, 67 + 5 - 46, *[1] * 15]
+    triplet = [(Fraction(4, 3), pitch, False) for pitch in (60, 62, 64)]
+    assert encode(triplet, tune, 0, Meter(), Vocabulary())[0] == (60 - 46, 62 - 46, 1, 64 - 46)
+    assert encode([(Fraction(4), 20, False)], tune, 0, Meter(), Vocabulary())[0] == ()  # out of range
+    assert encode([(Fraction(4), REST, False)], tune, 0, Meter(), Vocabulary())[0] == ()
+    silent = [(Fraction(16), REST, False), *tune]
+    assert encode([(Fraction(4), 60, False)], silent, 0, Meter(), Vocabulary())[0] == ()  # far from the first bar
+
+
+def test_a_pickup_and_the_kind_of_tune_go_through_a_file(tmp_path: Path) -> None:
+    tune = Tune("t", "s", "", Meter(), (14,) * 16, "C major", (20, 1), "reel")
+    save_tunes(tmp_path / "a.safetensors", [tune], {})
+    assert load_tunes(tmp_path / "a.safetensors")[0] == [tune]
+    damaged = (tmp_path / "a.safetensors").read_bytes().replace(b"[20, 1]", b"[20,-1]")
+    (tmp_path / "a.safetensors").write_bytes(damaged)
+    with pytest.raises(InputError, match="pickup"):
+        load_tunes(tmp_path / "a.safetensors")
 
 
 def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:

@@ -115,6 +115,11 @@ class Inputs:
         then = Progress(begun.step + count, past, begun.length, begun.meter)
         return Rows(torch.stack(of_melodies, dim=2), place.to(device), places.to(device)), then
 
+    def played(self, rows: Tensor) -> Tensor:
+        """The classes looked back on, of rows [.., K] (`Rows.of_melodies` or `Rows.all`): [.., D]; -1 for nothing."""
+        nothing = torch.tensor([self.row_of_nothing(k) for k in range(len(self.looked_back))], dtype=torch.int64).to(rows.device)
+        return rows[..., 1 : 1 + 2 * len(nothing) : 2] - 1 - nothing
+
     def places(self, context: int, length: int, meter: Meter) -> Tensor:
         """`Rows.places` of each step of melodies of one length, from their first of `context` events on."""
         steps = torch.arange(1 - context, length)

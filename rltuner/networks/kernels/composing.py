@@ -70,7 +70,7 @@ def actor(
       own_temperature: of the policy, by which its logits are divided.
       temperature, epsilon: as `compose.compose` has them.
     """
-    batch, classes = len(context), len(networks[0].output.bias)
+    batch, classes = len(context), len(networks[0].output.bias) - len(looked_back)
     race = uninitialised(length, batch, classes if temperature else 0)
     uniform = torch.full((length, batch), -1)
     for t in range(length):

@@ -40,7 +40,6 @@ class Gradients:
         self._of_policy, self._of_value = list(of_network), list(of_value)
         self._sizes, self._sizes_of_value = sizes, sizes_of_value
         self._limit, self._scale, self._is_soft = limit, scale, is_soft
-        self._classes = len(self._of_policy[-1])  # the output layer's biases
         self.kernel = gradients_of(len(sizes), len(sizes_of_value))
 
     @torch.no_grad()
@@ -49,6 +48,7 @@ class Gradients:
         rows: Tensor,
         places: Tensor,
         of_events: int,
+        played: Tensor,
         events: Tensor,
         goals: Tensor,
         log_prior: Tensor | None,
@@ -60,6 +60,7 @@ class Gradients:
           rows, places: that both networks add up, `Rows.with_places`, int64 [B, P + T - 1, K], and `Rows.places`.
             Whether there are such rows is for the caller to check.
           of_events: rows before those of places.
+          played: the classes that A's network looks back on, int64 [B, T, D] (`NoteRNN.played`).
           events: that were played, int64 [B, T]. Whether there are such classes is for the caller to check.
           goals: of their scores, float32 [B, T].
           log_prior: log p of every class, float32 [B, T, V], where the algorithm refers to it, else None.
@@ -68,13 +69,14 @@ class Gradients:
         ValueError for more events than V has offsets for, or where goals are not [B, T] or log p not [B, T, V].
         """
         batch, length = events.shape
+        classes = len(self._of_policy[-1]) - played.shape[2]  # the output layer's biases are for both
         if length > len(self._of_value[0]):
             raise ValueError(f"melodies of {length} events; V has offsets for {len(self._of_value[0])}")
         if goals.shape != (batch, length):
             raise ValueError(f"goals of shape {tuple(goals.shape)} for events of {(batch, length)}")
         if log_prior is None:
-            log_prior = uninitialised(0, length, self._classes)
-        elif log_prior.shape != (batch, length, self._classes):
+            log_prior = uninitialised(0, length, classes)
+        elif log_prior.shape != (batch, length, classes):
             raise ValueError(f"log p of shape {tuple(log_prior.shape)} for events of {(batch, length)}")
         found = [
             uninitialised(sum(parameter.numel() for parameter in of))
@@ -94,6 +96,7 @@ class Gradients:
             rows.contiguous().numpy(),
             places.contiguous().numpy(),
             of_events,
+            played.contiguous().numpy(),
             events.contiguous().numpy(),
             goals.contiguous().numpy(),
             log_prior.contiguous().numpy(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rltuner.networks.kernels.compiled.lstm import step_forward
-from rltuner.networks.kernels.compiled.output import highest_of
+from rltuner.networks.kernels.compiled.output import add_repeats, highest_of
 from rltuner.networks.kernels.compiled.tiles import (
     BLOCK,
     PLACES_2,
@@ -79,20 +79,22 @@ def act(
         distance as many, and R + 1 for runs; and one for each step of context and melody, or none of those.
       inputs, biases: of the other layers, [networks, layers - 1, .., H, WIDTH] and [networks, layers - 1, 4H].
       recurrent: [networks, layers, .., H, WIDTH].
-      output, bias: [networks, .., H, WIDTH] and, of all networks together, [V].
+      output, bias: [networks, .., H, WIDTH] and, of all networks together, [V + D]: what follows the V classes' outputs is
+        added to the logits of the events looked back on.
       scale: of the logits.
       race: exponential numbers [T, B, V]: the class wins whose probability by its number is largest. [T, B, 0]: the
         likeliest class is taken.
       uniform: [T, B]: an event that is played instead, or -1.
     """
     networks, layers, units = recurrent.shape[0], recurrent.shape[1], recurrent.shape[3]
-    listened, classes = context.shape[0], len(bias)
+    listened, classes = context.shape[0], len(bias) - len(looked_back)
     h = np.zeros((networks, layers, BLOCK, units), np.float32)
     c = np.zeros((2, networks, layers, BLOCK, units), np.float32)
     gates = np.empty((BLOCK, recurrent.shape[2] * WIDTH), np.float32)
     heard = np.empty((BLOCK, recurrent.shape[2] * WIDTH), np.float32)
     of_one = np.empty((BLOCK, output.shape[1] * WIDTH), np.float32)
-    logits = np.empty((BLOCK, classes), np.float32)
+    logits = np.empty((BLOCK, len(bias)), np.float32)
+    played = np.empty(len(looked_back), np.int64)
     distances, of_distance = len(looked_back), classes + 1 + len(runs) + 1
     before_places = classes + 1 + distances * of_distance
     has_places = tables.shape[1] > before_places
@@ -137,16 +139,19 @@ def act(
                 continue
             for b in range(count):
                 x = logits[b]
-                for j in range(classes):
+                for j in range(len(bias)):
                     x[j] = bias[j]
             for n in range(networks):
                 multiply(h[n, layers - 1, :count], output[n], of_one)
                 for b in range(count):
                     x, more = logits[b], of_one[b]
-                    for j in range(classes):
+                    for j in range(len(bias)):
                         x[j] += more[j]
             for b in range(count):
-                x, times = logits[b], race[t, first + b]
+                x, times = logits[b, :classes], race[t, first + b]
+                for d in range(distances):
+                    played[d] = rows[b, 1 + 2 * d] - 1 - (classes + 1 + d * of_distance)
+                add_repeats(x, logits[b], played)
                 if len(times):
                     highest = highest_of(x)
                     for j in range(classes):

@@ -80,6 +80,7 @@ def gradients(
     heard: Array,
     places: Array,
     of_events: int,
+    played: Array,
     events: Array,
     goals: Array,
     log_prior: Array,
@@ -101,7 +102,8 @@ def gradients(
       heard: the rows that both networks add up, int64 [B, P + T - 1, K], P at least 1; the last T outputs are for the
         events. Row 0 is nothing, the next `of_events` are columns of W_ih, and row 1 + of_events + n is place n.
       places: of each the rows that it is the sum of, int64 [N, M]; none has any where M is 0.
-      events, goals, log_prior, is_soft: [B, T]; `log_prior` and `is_soft` as in `output.advantages`.
+      played: what the policy's network looks back on, [B, T, D] (`output.advantages`).
+      events, goals, log_prior, is_soft: [B, T]; `log_prior` [.., V] and `is_soft` as in `output.advantages`.
       limit: of the squares, or 0 for none.
       scale: of V, which is that many times what its network gives.
     """
@@ -116,7 +118,7 @@ def gradients(
         for b in range(batch):
             for k in range(added):
                 rows[t, b, k] = heard[b, t, k]
-    sizes = (len(policy[4 * layers]) + 1, of_events)  # V classes and nothing have the biases
+    sizes = (log_prior.shape[2] + 1, of_events)  # V classes and nothing have the biases
     # After V, and back before it, so that what it leaves is still in the cache.
     there(value, of_value, rows, places, sizes)
     there(policy, of_policy, rows, places, sizes)
@@ -125,7 +127,8 @@ def gradients(
     by_unit, scores = np.empty((units, classes), np.float32), np.empty((batch, length), np.float32)
     by_logits = np.empty((length, batch, room_for(classes)), np.float32)
     transpose(weight, by_unit)
-    advantages(hidden, by_unit, policy[4 * layers + 1][0], events, log_prior, is_soft, scores, by_logits)
+    bias = policy[4 * layers + 1][0]
+    advantages(hidden, by_unit, bias, played, events, log_prior, is_soft, scores, by_logits)
 
     last, skipped_of_value = 4 * layers_of_value, of_value[-1][skipped:]
     by_hidden_of_value = np.zeros((steps, batch, value[last].shape[1]), np.float32)
@@ -153,7 +156,7 @@ def gradients_of(layers: int, layers_of_value: int) -> Callable[..., None]:
     networks = [f"UniTuple({REAL_2}, {4 * n + 2})" for n in (layers, layers_of_value)]
     memories = [f"UniTuple({REAL_3}, {3 * n})" for n in (layers, layers_of_value)]
     of_melodies = (
-        *(PLACES_3, PLACES_2, "int64", PLACES_2),
+        *(PLACES_3, PLACES_2, "int64", PLACES_3, PLACES_2),
         *(REAL_2, REAL_3, "boolean", "float64", "float64", "float64"),
     )
     arguments = (*networks, REAL_2, *memories, *of_melodies, *networks, REAL_2, "float64[::1]")

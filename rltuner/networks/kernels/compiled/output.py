@@ -2,6 +2,9 @@
 
     x = W h + b        V = log sum_a e^(x_a + l_a), or max_a x_a        A = x_event - V
 
+Where a network looks back, W and b have D rows more than there are V classes: what they give is added to the logits of the
+events looked back on, `played` [B, T, D], -1 for none.
+
 A few melodies at a time go through the product and all that follows from it, and no logits are kept. l is log p where the
 algorithm's scores refer to it, [B, T, V]; a length of 0 stands for none.
 """
@@ -14,6 +17,7 @@ from rltuner.networks.kernels.compiled.tiles import (
     BLOCK,
     ONE,
     PLACES_2,
+    PLACES_3,
     REAL_1,
     REAL_2,
     REAL_3,
@@ -41,6 +45,14 @@ def _exponentials(x: Array, highest: np.float32) -> np.float32:
 
 
 @inlined
+def add_repeats(x: Array, outputs: Array, played: Array) -> None:
+    """Adds to the logits x [V] of the events looked back on, [D], the outputs that follow theirs [V + D]."""
+    for d in range(len(played)):
+        if played[d] >= 0:
+            x[played[d]] += outputs[len(x) + d]
+
+
+@inlined
 def highest_of(x: Array) -> np.float32:
     highest: np.float32 = x[0]
     for j in range(1, len(x)):
@@ -49,19 +61,21 @@ def highest_of(x: Array) -> np.float32:
     return highest
 
 
-@compiled(REAL_3, REAL_2, REAL_1, REAL_3)
-def log_probabilities(hidden: Array, by_unit: Array, bias: Array, found: Array) -> None:
-    """log softmax of x: `found` [B, T, V] of `hidden` [T, B, H]; `by_unit` is W transposed, [H, V]."""
-    weight, (steps, batch, _), classes = packed(by_unit), hidden.shape, len(bias)
+@compiled(REAL_3, REAL_2, REAL_1, PLACES_3, REAL_3)
+def log_probabilities(hidden: Array, by_unit: Array, bias: Array, played: Array, found: Array) -> None:
+    """log softmax of x: `found` [B, T, V] of `hidden` [T, B, H]; `by_unit` is W transposed, [H, V + D]."""
+    weight, (steps, batch, _), classes = packed(by_unit), hidden.shape, found.shape[2]
     block = np.empty((BLOCK, weight.shape[0] * WIDTH), np.float32)
     for t in range(steps):
         for first in range(0, batch, BLOCK):
             last = min(first + BLOCK, batch)
             multiply(hidden[t, first:last], weight, block)
             for b in range(first, last):
-                x, out = block[b - first, :classes], found[b, t]
-                for j in range(classes):
-                    x[j] += bias[j]
+                outputs, out = block[b - first], found[b, t]
+                for j in range(len(bias)):
+                    outputs[j] += bias[j]
+                x = outputs[:classes]
+                add_repeats(x, outputs, played[b, t])
                 highest = highest_of(x)
                 for j in range(classes):
                     out[j] = x[j]
@@ -70,28 +84,31 @@ def log_probabilities(hidden: Array, by_unit: Array, bias: Array, found: Array) 
                     out[j] -= value
 
 
-@compiled(REAL_3, REAL_2, REAL_1, PLACES_2, REAL_3, "boolean", REAL_2, REAL_3)
+@compiled(REAL_3, REAL_2, REAL_1, PLACES_3, PLACES_2, REAL_3, "boolean", REAL_2, REAL_3)
 def advantages(
     hidden: Array,
     by_unit: Array,
     bias: Array,
+    played: Array,
     events: Array,
     log_prior: Array,
     is_soft: bool,
     found: Array,
     by_logits: Array,
 ) -> None:
-    """A of the events [B, T]: `found` [B, T] of `hidden` [T, B, H], and its derivative by the logits, `by_logits`
-    [T, B, padded(V)]. Where the maximum is more than one class's, each has an equal part of its derivative."""
-    weight, (steps, batch, _), classes = packed(by_unit), hidden.shape, len(bias)
+    """A of the events [B, T]: `found` [B, T] of `hidden` [T, B, H], and its derivative by what W and b give, `by_logits`
+    [T, B, padded(V + D)]. Where the maximum is more than one class's, each has an equal part of its derivative."""
+    weight, (steps, batch, _), classes = packed(by_unit), hidden.shape, len(bias) - played.shape[2]
     for t in range(steps):
         for first in range(0, batch, BLOCK):
             last = min(first + BLOCK, batch)
             multiply(hidden[t, first:last], weight, by_logits[t, first:last])
             for b in range(first, last):
-                x, event = by_logits[t, b, :classes], events[b, t]
-                for j in range(classes):
-                    x[j] += bias[j]
+                outputs, event = by_logits[t, b, : len(bias)], events[b, t]
+                for j in range(len(bias)):
+                    outputs[j] += bias[j]
+                x = outputs[:classes]
+                add_repeats(x, outputs, played[b, t])
                 of_event = x[event]
                 if len(log_prior):
                     relative_to = log_prior[b, t]
@@ -111,6 +128,8 @@ def advantages(
                 for j in range(classes):
                     x[j] *= part
                 x[event] += ONE
+                for d in range(played.shape[2]):
+                    outputs[classes + d] = x[played[b, t, d]] if played[b, t, d] >= 0 else np.float32(0.0)
 
 
 @within
@@ -124,8 +143,8 @@ def advantages_back(
     by_bias: Array,
 ) -> None:
     """The way back of `advantages`, from the loss's gradient by A, [B, T]: that by `hidden`, [T, B, padded(H)], and added
-    to what is there those by W transposed, [H, padded(V)], and by the bias. `weight` is W, [V, H]. `by_logits` becomes
-    the gradient by the logits."""
+    to what is there those by W transposed, [H, padded(V + D)], and by the bias. `weight` is W, [V + D, H]. `by_logits`
+    becomes the gradient by what W and b give."""
     by_class, (steps, batch, _), classes = packed(weight), hidden.shape, len(by_bias)
     for t in range(steps):
         for first in range(0, batch, BLOCK):
