@@ -13,7 +13,7 @@ from torch import Tensor
 from rltuner.melody import Melodies
 from rltuner.networks.algorithms import Loss
 from rltuner.networks.compose import BATCH
-from rltuner.networks.inputs.heard import inputs_of
+from rltuner.networks.inputs.heard import Heard, inputs_of
 from rltuner.networks.inputs.rows import RUNS
 from rltuner.networks.kernels.composing import NetworkTensors, actor
 from rltuner.networks.kernels.gradients import Gradients
@@ -40,7 +40,7 @@ def acting(
     if not contexts.shape[1]:
         contexts = torch.full((len(contexts), 1), -1)
     inputs = policy.network.inputs
-    places = inputs.places(contexts.shape[1], length, policy.meter)
+    places, active = inputs.places(contexts.shape[1], length, policy.meter)
     return actor(
         [
             NetworkTensors(
@@ -53,6 +53,7 @@ def acting(
         contexts,
         length,
         [bars * policy.meter.steps_per_bar for bars in inputs.looked_back],
+        active,
         RUNS,
         generator,
         own_temperature=policy.temperature if policy.backup.has_temperature else 1.0,
@@ -83,12 +84,12 @@ class Step:
         heard, inputs = inputs_of(melodies), self._network.inputs
         self._network.refuse_unknown_classes(heard.events, -1)
         self._network.refuse_unknown_classes(melodies.events, 0)
-        rows, _ = inputs.rows(heard)
+        rows = inputs.rows(heard)
         return self.gradients(
             rows.with_places(inputs.of_events),
             rows.places,
             inputs.of_events,
-            inputs.played(rows.of_melodies)[:, heard.skipped :],
+            rows.played[:, heard.skipped :],
             melodies.events,
             goals,
             log_prior,
@@ -133,8 +134,9 @@ class KernelEngine(TorchEngine):
         heard, network = inputs_of(melodies), self.note_rnn
         return log_probabilities(network.hidden_states(heard), network.output, network.played(heard))
 
-    def _advantage(self, network: NoteRNN, melodies: Melodies, log_prior: Tensor | None) -> Tensor:
-        heard = inputs_of(melodies)
+    def _advantage(
+        self, network: NoteRNN, heard: Heard, melodies: Melodies, log_prior: Tensor | None
+    ) -> Tensor:
         hidden, played = network.hidden_states(heard), network.played(heard)
         return advantages(hidden, network.output, played, melodies.events, log_prior, self.backup.is_soft)
 

@@ -133,9 +133,9 @@ class NoteRNN(nn.Module):
           last event.
         """
         state = self.begin(len(events)) if state is None else state
-        rows, progress = self.inputs.rows(Heard(events, state.progress))
+        rows = self.inputs.rows(Heard(events, state.progress))
         hidden, layers = self.features(rows.all(), state.layers)
-        return self.logits(hidden, self.inputs.played(rows.of_melodies)), State(layers, progress)
+        return self.logits(hidden, rows.played), State(layers, rows.then)
 
     def logits(self, hidden: Tensor, played: Tensor) -> Tensor:
         """Of the last layer's hidden states [.., H], float32 [.., V].
@@ -144,7 +144,7 @@ class NoteRNN(nn.Module):
         logit of the event that was played then.
 
         Args:
-          played: the classes looked back on, int64 [.., D] (`Inputs.played`).
+          played: the classes looked back on, int64 [.., D] (`Rows.played`).
         """
         outputs = self.output(hidden)
         if not played.shape[-1]:
@@ -160,7 +160,7 @@ class NoteRNN(nn.Module):
         Tuning goes through here. Without gradients, on the CPU, the layers are unrolled by `kernels`, up to rounding
         the same in less than half of nn.LSTM's time.
         """
-        rows, _ = self.inputs.rows(heard)
+        rows = self.inputs.rows(heard)
         if torch.is_grad_enabled() or not self.can_be_compiled(heard.events):
             return self.features(rows.all())[0].transpose(0, 1)[heard.skipped :]
         # Not before it is needed: numba takes most of a second to import.
@@ -178,7 +178,7 @@ class NoteRNN(nn.Module):
 
     def played(self, heard: Heard) -> Tensor:
         """The classes looked back on at each event that is predicted, int64 [B, T - skipped, D]."""
-        return self.inputs.played(self.inputs.rows(heard)[0].of_melodies)[:, heard.skipped :]
+        return self.inputs.rows(heard).played[:, heard.skipped :]
 
     def can_be_compiled(self, events: Tensor) -> bool:
         """Whether the kernels can compute it: on the CPU, in float32. IndexError for classes that there are not, which
@@ -205,7 +205,7 @@ class NoteRNN(nn.Module):
             from rltuner.networks.kernels.recurrence import cell as step_of
         else:
             step_of = cell
-        heard, progress = self.inputs.rows(Heard(events[:, None], state.progress))
+        heard = self.inputs.rows(Heard(events[:, None], state.progress))
         hidden: Tensor | None = None
         final = []
         for position, layer in enumerate(self.layers):
@@ -217,7 +217,7 @@ class NoteRNN(nn.Module):
                 rows = torch.arange(len(events), device=events.device)[:, None]
             hidden, c = step_of(table, rows, weight_hh, None if state.layers is None else state.layers[position])
             final.append((hidden, c))
-        return self.logits(hidden, self.inputs.played(heard.of_melodies[:, 0])), State(final, progress)
+        return self.logits(hidden, heard.played[:, 0]), State(final, heard.then)
 
     def config(self) -> dict[str, Any]:
         """What rebuilds the network, as plain values."""

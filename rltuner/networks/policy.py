@@ -150,8 +150,8 @@ class Policy(nn.Module):
 
 def predicted(network: NoteRNN, heard: Heard) -> Tensor:
     """A network's logits of every event that is predicted, float32 [B, T, V], by torch's LSTM."""
-    rows, _ = network.inputs.rows(heard)
-    logits = network.logits(network.features(rows.all())[0], network.inputs.played(rows.of_melodies))
+    rows = network.inputs.rows(heard)
+    logits = network.logits(network.features(rows.all())[0], rows.played)
     return logits[:, heard.skipped :]
 
 

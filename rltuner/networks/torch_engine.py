@@ -18,7 +18,7 @@ from rltuner.melody import Melodies
 from rltuner.networks.algorithms import Loss, advantage
 from rltuner.networks.compose import compose
 from rltuner.networks.devices import undivided
-from rltuner.networks.inputs.heard import inputs_of
+from rltuner.networks.inputs.heard import Heard, inputs_of
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy
 from rltuner.networks.value import ValueNetwork
@@ -164,19 +164,22 @@ class TorchEngine:
     def _scores(
         self, network: NoteRNN, value: ValueNetwork, melodies: Melodies, log_prior: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        return value(inputs_of(melodies)), self._advantage(network, melodies, log_prior)
+        heard = inputs_of(melodies)
+        return value(heard), self._advantage(network, heard, melodies, log_prior)
 
-    def _advantage(self, network: NoteRNN, melodies: Melodies, log_prior: Tensor | None) -> Tensor:
-        """A(s_t, a_t) of every event, float32 [B, T]."""
-        logits = network.unrolled(inputs_of(melodies))
+    def _advantage(
+        self, network: NoteRNN, heard: Heard, melodies: Melodies, log_prior: Tensor | None
+    ) -> Tensor:
+        """A(s_t, a_t) of every event, float32 [B, T]; `heard` is `inputs_of` the melodies."""
+        logits = network.unrolled(heard)
         return advantage(self.backup, logits, logits if log_prior is None else log_prior, melodies.events)
 
     def _gradients(
         self, in_all: int, melodies: Melodies, goals: Tensor, log_prior: Tensor | None
     ) -> tuple[float, list[Tensor]]:
         """The part of a step's loss that some of its `in_all` melodies make up, and the gradients of that part."""
-        share = len(melodies) / in_all
-        score = self.value(inputs_of(melodies)) + self._advantage(self.policy.network, melodies, log_prior)
+        share, heard = len(melodies) / in_all, inputs_of(melodies)
+        score = self.value(heard) + self._advantage(self.policy.network, heard, melodies, log_prior)
         if self.loss.limit:
             found = share * 2 * nn.functional.huber_loss(score, goals, delta=self.loss.limit)
         else:

@@ -106,7 +106,7 @@ class Training:
         targets = batch.targets.t().flatten()
         learned = targets != IGNORED
         hidden = self._dropped(hidden.flatten(0, 1)[learned.to(device)])
-        played = self.model.inputs.played(batch.rows.transpose(0, 1).flatten(0, 1)[learned])
+        played = batch.played.transpose(0, 1).flatten(0, 1)[learned]
         logits = self.model.logits(hidden, played.to(device))
         loss = nn.functional.cross_entropy(logits, targets[learned].to(device))
         if not math.isfinite(value := float(loss.detach())):

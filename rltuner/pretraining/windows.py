@@ -7,7 +7,7 @@ length, with phrases and endings, after any primer; and it does not come to need
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +36,8 @@ class Batch:
 
     rows: Tensor
     """That the first layer adds up (`Rows.all`), int64 [B, L, K]."""
+    played: Tensor
+    """The classes looked back on, int64 [B, L, D]."""
     targets: Tensor
     """The event that follows each step, int64 [B, L]; IGNORED in the context and after the end."""
 
@@ -93,10 +95,17 @@ class Windows:
         ]
         steps = max(part.rows.shape[1] for part in parts)
         missing = [steps - part.rows.shape[1] for part in parts]
-        rows = [torch.cat([p.rows, p.rows[:, -1:].expand(-1, n, -1)], dim=1) for p, n in zip(parts, missing, strict=True)]
+
+        def filled_up(of_parts: Iterable[Tensor]) -> Tensor:
+            """Each with its last step again, to the longest one's length."""
+            steps_of = zip(of_parts, missing, strict=True)
+            return torch.cat([torch.cat([x, x[:, -1:].expand(-1, n, -1)], dim=1) for x, n in steps_of])
+
         pad = torch.nn.functional.pad
         targets = [pad(p.targets, (0, n), value=IGNORED) for p, n in zip(parts, missing, strict=True)]
-        return Batch(torch.cat(rows), torch.cat(targets))
+        return Batch(
+            filled_up(part.rows for part in parts), filled_up(part.played for part in parts), torch.cat(targets)
+        )
 
     def _one_of(self, shares: Sequence[float]) -> int:
         return int(torch.multinomial(torch.tensor(shares), 1, generator=self.generator))
@@ -126,15 +135,12 @@ class Windows:
         if width == 1:
             events[:, 0] = self._one_event(events[:, 0], of.last_note[first - 1])
         told = torch.where(self._happens(LENGTH_UNKNOWN, count), -1, lengths)
-        rows, _ = self.inputs.rows(Heard(events[:, :-1].clamp(min=-1), begin(count, width, told, of.meter)))
-        heard = rows.all()
-        for k in range(len(self.inputs.looked_back)):
-            hidden, nothing = self._happens(HIDDEN, count)[:, None], self.inputs.row_of_nothing(k)
-            heard[..., 1 + 2 * k] = torch.where(hidden, nothing, heard[..., 1 + 2 * k])
-            heard[..., 2 + 2 * k] = torch.where(hidden, nothing + self.inputs.vocabulary.size + 1, heard[..., 2 + 2 * k])
+        hidden = self._happens(HIDDEN, count, len(self.inputs.looked_back))
+        rows = self.inputs.rows(Heard(events[:, :-1], begin(count, width, told, of.meter)), hidden)
         is_learned = torch.arange(events.shape[1] - width) < lengths[:, None]
         targets = torch.where(is_learned, events[:, width:], IGNORED)
-        return Batch(heard, torch.nn.functional.pad(targets, (width - 1, 0), value=IGNORED))
+        targets = torch.nn.functional.pad(targets, (width - 1, 0), value=IGNORED)
+        return Batch(rows.all(), rows.played, targets)
 
     def _context_width(self, bar: int) -> int:
         """Events of context, at least 1."""

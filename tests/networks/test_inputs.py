@@ -32,8 +32,8 @@ def parts_of(melodies: Melodies, name: str) -> torch.Tensor:
     """The rows of one input at every event of melodies, counted from its first one: int64 [B, T, parts]."""
     inputs = Inputs(melodies.vocabulary, ("event", name))
     heard = inputs_of(melodies)
-    rows = inputs.rows(heard)[0].all()[:, heard.skipped :, 1:]
-    return rows - 1 - melodies.vocabulary.size
+    rows = inputs.rows(heard).all()[:, heard.skipped :, 1:]
+    return rows.sort(dim=2).values - 1 - melodies.vocabulary.size  # what no melody has lies with the places
 
 
 def test_to_go_and_phrase_count_bars_to_the_end_and_from_the_start() -> None:
@@ -47,9 +47,9 @@ def test_to_go_and_phrase_count_bars_to_the_end_and_from_the_start() -> None:
 
 def test_an_unknown_length_has_a_row_of_its_own() -> None:
     inputs, events = Inputs(SMALL, ("event", "to_go")), torch.ones(3, 4, dtype=torch.int64)
-    of_no_length = inputs.rows(Heard(events, begin(3, 1, None, WALTZ)))[0].all()
+    of_no_length = inputs.rows(Heard(events, begin(3, 1, None, WALTZ))).all()
     assert (of_no_length[..., 1] == 1 + SMALL.size + MOST_TO_GO + 1).all()
-    mixed = inputs.rows(Heard(events, begin(3, 1, torch.tensor([-1, 6, 600]), WALTZ)))[0].all()
+    mixed = inputs.rows(Heard(events, begin(3, 1, torch.tensor([-1, 6, 600]), WALTZ))).all()
     assert (mixed[:, :, 1] - 1 - SMALL.size).tolist() == [[9] * 4, [0] * 4, [8] * 4]
 
 
@@ -57,7 +57,7 @@ def test_the_context_stands_before_step_zero() -> None:
     """Of eight events of context in bars of six the first is in bar -2, and bars count modulo eight there too."""
     context = torch.ones(1, 8, dtype=torch.int64)
     heard = inputs_of(Melodies(torch.ones(1, 6, dtype=torch.int64), None, context, SMALL, WALTZ))
-    rows = Inputs(SMALL, ("event", "phrase")).rows(heard)[0].all()
+    rows = Inputs(SMALL, ("event", "phrase")).rows(heard).all()
     assert (rows[0, :, 1] - 1 - SMALL.size).tolist() == [7 - (s < -6) for s in range(-7, 0)] + [0] * 6
 
 
@@ -154,6 +154,22 @@ def test_log_prob_of_what_is_composed_is_that_with_which_each_event_was_drawn(ki
     torch.testing.assert_close(policy.log_prob(melodies), of_events, atol=1e-5, rtol=0)
     other = Melodies(melodies.events, [40] * 7, melodies.context, SMALL, WALTZ)  # the end comes sooner
     assert not torch.allclose(policy.log_prob(other)[:, :40], of_events[:, :40], atol=1e-2)
+
+
+def test_a_network_repeats_what_was_played_where_its_outputs_of_a_distance_say_so() -> None:
+    """With an output of 50 for one bar ago, and else none, every bar is the first one again."""
+    network = NoteRNN(SMALL, (6,), WALTZ, inputs=("event", "lookback"))
+    with torch.no_grad():
+        network.output.weight.zero_()
+        network.output.bias.zero_()
+        network.output.bias[SMALL.size] = 50.0
+    melodies = Policy("note_rnn", network).compose(9, 60, primer="none", seed=1).events.view(9, 10, 6)
+    assert torch.equal(melodies, melodies[:, :1].expand(-1, 10, -1))
+    assert len(melodies[:, 0].unique(dim=0)) == 9
+    with torch.no_grad():
+        network.output.bias[SMALL.size :] = torch.tensor([0.0, 0.0, 50.0, 0.0])
+    melodies = Policy("note_rnn", network).compose(9, 60, primer="none", seed=1).events.view(9, 10, 6)
+    assert torch.equal(melodies[:, 4:], melodies[:, :6])
 
 
 @pytest.mark.parametrize("name", INPUTS)

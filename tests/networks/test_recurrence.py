@@ -55,7 +55,7 @@ def test_unrolled_for_training_it_is_torchs_lstm_there_and_back(
     hidden_sizes: tuple[int, ...], threads: int
 ) -> None:
     model, events = with_weights(hidden_sizes, INPUTS), some_events(5, 40)
-    rows = model.inputs.rows(heard(events))[0].all()
+    rows = model.inputs.rows(heard(events)).all()
     hidden = Unroller(model.layers, model.vocabulary.size, threads)(rows)
     expected = model.features(rows)[0].transpose(0, 1)
     torch.testing.assert_close(hidden, expected, atol=1e-5, rtol=0)

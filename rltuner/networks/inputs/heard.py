@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,6 +42,8 @@ class Heard:
     """Before the first of them."""
     skipped: int = 0
     """So many predictions are of no use: those of the context's own events."""
+    rows: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What `Inputs.rows` has made of them."""
 
 
 def begin(count: int, context: int, length: Length, meter: Meter) -> Progress:

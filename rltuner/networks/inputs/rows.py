@@ -41,11 +41,17 @@ class Rows:
     """Rows of a table for each step of melodies."""
 
     of_melodies: Tensor
-    """Those that each melody has of its own, int64 [B, L, K]: the event and what is looked back on."""
+    """Those that each melody has of its own, int64 [B, L, K]: the event, and what is looked back on as far as there can be
+    anything."""
     place: Tensor
     """Which of `places` a step is at, int64 [B, L]."""
     places: Tensor
-    """The rows of each place, int64 [N, M]: clock, phrase and bars to go. M is 0 where a network has none of them."""
+    """The rows of each place, int64 [N, M]: clock, phrase, bars to go, and that nothing was played before the first event.
+    M is 0 where a network has none of them."""
+    played: Tensor
+    """The classes looked back on, int64 [B, L, D]; -1 for nothing."""
+    then: Progress
+    """How far the melodies have come after the last step."""
 
     def all(self) -> Tensor:
         """Every row, int64 [B, L, K + M]."""
@@ -92,38 +98,55 @@ class Inputs:
         self.size = first - 1
         """Columns of the first layer's W_ih, F."""
 
-    def rows(self, heard: Heard) -> tuple[Rows, Progress]:
-        """The rows for each event heard, and how far the melodies have come then. InputError as `check_meter` has it."""
-        events, begun = heard.events, heard.begun
-        (batch, count), device = events.shape, events.device
+    def rows(self, heard: Heard, hidden: Tensor | None = None) -> Rows:
+        """The rows for each event heard. InputError as `check_meter` has it.
+
+        Args:
+          heard: remembers its rows for the next network that has the same inputs.
+          hidden: melodies and distances at which nothing is shown, bool [B, D]; None for none.
+        """
+        known = (self.vocabulary, self.names)
+        if hidden is not None or known not in heard.rows:
+            rows = self._rows(heard.events.long(), heard.begun, hidden)
+            if hidden is not None:
+                return rows
+            heard.rows[known] = rows
+        return heard.rows[known]
+
+    def _rows(self, events: Tensor, begun: Progress, hidden: Tensor | None) -> Rows:
+        (batch, count), device, bar = events.shape, events.device, begun.meter.steps_per_bar
         steps = begun.step + torch.arange(count)  # of the events predicted
-        of_melodies = [events.long() + 1]
-        past = begun.past
+        of_melodies, past = [events + 1], begun.past
+        played = torch.full((batch, count, len(self.looked_back)), -1, device=device)
+        active = 0
         if self.looked_back:
-            known = torch.cat([begun.past.to(device), events.long()], dim=1)
-            first = begun.step - 1 - begun.past.shape[1]  # the step of known[:, 0]
-            bar = begun.meter.steps_per_bar
-            for number, bars in enumerate(self.looked_back):
+            known = torch.cat([past.to(device), events], dim=1)
+            first = begun.step - 1 - past.shape[1]  # the step of known[:, 0]
+            active = self._active(known.shape[1], bar)
+            for number, bars in enumerate(self.looked_back[:active]):
                 at = (steps - bars * bar - first).to(device)
-                found = known[:, at.clamp(min=0)] if count else known[:, :0]
+                found = torch.where(at >= 0, known[:, at.clamp(min=0)], -1)
+                run = _run(known, bars * bar)[:, past.shape[1] :]
+                if hidden is not None:
+                    found = torch.where(hidden[:, number, None], -1, found)
+                    run = torch.where(hidden[:, number, None], 0, run)
                 row = self.row_of_nothing(number)
-                run = _run(known, bars * bar)[:, begun.past.shape[1] :]
-                of_melodies.append(row + 1 + torch.where(at >= 0, found, -1))
-                of_melodies.append(row + self.vocabulary.size + 1 + run)
-            past = known[:, -((max(self.looked_back) * bar) + max(RUNS)) :]
-        place, places = self._places(steps, begun.length, begun.meter, batch)
+                of_melodies += [row + 1 + found, row + 1 + self.vocabulary.size + run]
+                played[:, :, number] = found
+            past = known[:, -(max(self.looked_back) * bar + max(RUNS)) :]
+        place, places = self._places(steps, begun.length, begun.meter, batch, active)
         then = Progress(begun.step + count, past, begun.length, begun.meter)
-        return Rows(torch.stack(of_melodies, dim=2), place.to(device), places.to(device)), then
+        return Rows(torch.stack(of_melodies, dim=2), place.to(device), places.to(device), played, then)
 
-    def played(self, rows: Tensor) -> Tensor:
-        """The classes looked back on, of rows [.., K] (`Rows.of_melodies` or `Rows.all`): [.., D]; -1 for nothing."""
-        nothing = torch.tensor([self.row_of_nothing(k) for k in range(len(self.looked_back))], dtype=torch.int64).to(rows.device)
-        return rows[..., 1 : 1 + 2 * len(nothing) : 2] - 1 - nothing
+    def places(self, context: int, length: int, meter: Meter) -> tuple[Tensor, int]:
+        """`Rows.places` of each step of melodies of one length from their first of `context` events on, and how many
+        distances there can be something at."""
+        active = self._active(context + length - 1, meter.steps_per_bar)
+        return self._places(torch.arange(1 - context, length), length, meter, 1, active)[1], active
 
-    def places(self, context: int, length: int, meter: Meter) -> Tensor:
-        """`Rows.places` of each step of melodies of one length, from their first of `context` events on."""
-        steps = torch.arange(1 - context, length)
-        return self._places(steps, length, meter, 1)[1]
+    def _active(self, heard: int, bar: int) -> int:
+        """At how many of the distances there can be something, of so many events."""
+        return sum(bars * bar <= heard for bars in self.looked_back)
 
     def row_of_nothing(self, number: int) -> int:
         """The row that says that nothing was played so many bars ago, of LOOKED_BACK[number].
@@ -136,9 +159,14 @@ class Inputs:
     def _rows_of_distance(self) -> int:
         return self.vocabulary.size + 1 + len(RUNS) + 1
 
-    def _places(self, steps: Tensor, length: Length, meter: Meter, batch: int) -> tuple[Tensor, Tensor]:
+    def _places(
+        self, steps: Tensor, length: Length, meter: Meter, batch: int, active: int
+    ) -> tuple[Tensor, Tensor]:
         """`Rows.place` and `Rows.places` of steps [L]: a place for each step and each length that there is."""
         number, parts = torch.arange(len(steps)).expand(batch, -1), []
+        for distance in range(active, len(self.looked_back)):
+            row = self.row_of_nothing(distance)
+            parts += [torch.full_like(steps, row), torch.full_like(steps, row + 1 + self.vocabulary.size)]
         bar = steps.div(meter.steps_per_bar, rounding_mode="floor")
         if "clock" in self._starts:
             parts += [start + x for start, x in zip(self._starts["clock"], clock(steps, meter), strict=True)]

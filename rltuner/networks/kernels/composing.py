@@ -50,6 +50,7 @@ def actor(
     context: Tensor,
     length: int,
     looked_back: Sequence[int],
+    active: int,
     runs: Sequence[int],
     generator: torch.Generator,
     *,
@@ -65,6 +66,7 @@ def actor(
       context: classes, int64 [B, P], P at least 1, -1 for nothing. Whether there are such classes is for the caller to
         check.
       looked_back: steps, in the order of the table's rows.
+      active: at so many of these distances there can be something; of the others the places tell that there is nothing.
       runs: of events that are the same as those so long before, where the next row begins.
       generator: all random numbers are drawn at once, as `compose.compose` draws them.
       own_temperature: of the policy, by which its logits are divided.
@@ -99,6 +101,7 @@ def actor(
     arguments = (
         context.t().contiguous().numpy(),
         np.array(looked_back, np.int64),
+        active,
         np.array(runs, np.int64),
         np.stack(tables),
         np.array(inputs, np.float32).reshape(n, layers - 1, tiles, units, WIDTH),

@@ -36,6 +36,7 @@ def _played(context: Array, found: Array, step: int, melody: int) -> int:
     "int64",
     PLACES_2,
     "int64[::1]",
+    "int64",
     "int64[::1]",
     REAL_3,
     REAL_5,
@@ -53,6 +54,7 @@ def act(
     stop: int,
     context: Array,
     looked_back: Array,
+    active: int,
     runs: Array,
     tables: Array,
     inputs: Array,
@@ -73,7 +75,7 @@ def act(
     Args:
       context: what is heard first, [P, B], -1 for nothing; P is at least 1.
       looked_back: steps, D of them: what was played so long before the event that is chosen is heard too, and how many
-        events in a row were the same as those so long before them.
+        events in a row were the same as those so long before them; at the first `active` distances, if anything.
       runs: of such events, where the next row of a table begins, [R].
       tables: the rows that first layers add up, [networks, .., 4H]: V + 1 for the event heard last, nothing first; for each
         distance as many, and R + 1 for runs; and one for each step of context and melody, or none of those.
@@ -94,12 +96,12 @@ def act(
     heard = np.empty((BLOCK, recurrent.shape[2] * WIDTH), np.float32)
     of_one = np.empty((BLOCK, output.shape[1] * WIDTH), np.float32)
     logits = np.empty((BLOCK, len(bias)), np.float32)
-    played = np.empty(len(looked_back), np.int64)
-    distances, of_distance = len(looked_back), classes + 1 + len(runs) + 1
-    before_places = classes + 1 + distances * of_distance
+    played = np.empty(active, np.int64)
+    of_distance = classes + 1 + len(runs) + 1
+    before_places = classes + 1 + len(looked_back) * of_distance
     has_places = tables.shape[1] > before_places
-    rows = np.empty((BLOCK, 1 + 2 * distances + (1 if has_places else 0)), np.int64)
-    long = np.empty((distances, BLOCK), np.int64)
+    rows = np.empty((BLOCK, 1 + 2 * active + (1 if has_places else 0)), np.int64)
+    long = np.empty((active, BLOCK), np.int64)
     each = np.arange(BLOCK).reshape(BLOCK, 1)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
@@ -109,7 +111,7 @@ def act(
             events = context[step] if t <= 0 else found[t - 1]
             for b in range(count):
                 rows[b, 0] = events[first + b] + 1
-            for d in range(distances):
+            for d in range(active):
                 at, nothing = t - looked_back[d], classes + 1 + d * of_distance
                 for b in range(count):
                     before = _played(context, found, at - 1, first + b)
@@ -121,7 +123,7 @@ def act(
                     rows[b, 2 + 2 * d] = nothing + classes + 1 + run
             if has_places:
                 for b in range(count):
-                    rows[b, 1 + 2 * distances] = before_places + step
+                    rows[b, 1 + 2 * active] = before_places + step
             for n in range(networks):
                 for layer in range(layers):
                     multiply(h[n, layer, :count], recurrent[n, layer], gates)
@@ -149,7 +151,7 @@ def act(
                         x[j] += more[j]
             for b in range(count):
                 x, times = logits[b, :classes], race[t, first + b]
-                for d in range(distances):
+                for d in range(active):
                     played[d] = rows[b, 1 + 2 * d] - 1 - (classes + 1 + d * of_distance)
                 add_repeats(x, logits[b], played)
                 if len(times):
