@@ -63,7 +63,7 @@ def read_source(
 ) -> Source:
     """The melodies of a source.
 
-    Checkpoints compose `count` melodies of `length` events. Human tunes give as many windows of `length` events as
+    Checkpoints compose `count` melodies of `length` events, Note RNNs in `meter` where it is given. Human tunes give as many windows of `length` events as
     there are in the metre (4/4 where not given), files are taken whole, at whatever length; `count` does not apply to
     either. Of a folder, MIDI files that cannot be used are named on standard error and left out. Files are counted in
     `meter` where it is given, else in their own, which must then be one.
@@ -86,6 +86,8 @@ def read_source(
                 "by one"
             )
     policy = load(source).to(device)
+    if meter is not None and policy.kind == "note_rnn":
+        policy.network.meter = meter  # it has none of its own
     melodies = compose(policy, count, length, primer=primer, seed=seed, temperature=temperature)
     return Source(source, melodies, policy=policy)
 

@@ -38,6 +38,9 @@ class GenerateConfig:
     """Events (sixteenths) a melody; 32 where --bars is not given either."""
     bars: int | None = None
     """The same in bars of the policy's metre."""
+    meter: str | None = None
+    """Metre of an untuned Note RNN's melodies, such as 3/4, 6/8 or 7/8; 4/4, or the book's, where not given. A tuned
+    policy has its own."""
     key: str | None = None
     """Move the tonic here, such as "G major", up to 6 semitones. The mode is that of the policy's rule book, for
     another one tune a policy. An untuned Note RNN has the key and metre of the book that steers it (--smc) or chooses

@@ -19,7 +19,7 @@ from rltuner.generating.config import LENGTH, GenerateConfig
 from rltuner.generating.files import clip_seconds, write
 from rltuner.generating.instruments import program_of
 from rltuner.generating.manifest import manifest
-from rltuner.melody import NO_EVENT, Melodies, Vocabulary
+from rltuner.melody import NO_EVENT, Melodies, Meter, Vocabulary
 from rltuner.melody.key import Key
 from rltuner.networks.compose import compose
 from rltuner.networks.devices import usable_device
@@ -51,8 +51,7 @@ def generate(config: GenerateConfig) -> list[Path]:
         policy = load(config.source).to(usable_device(config.device))
         book = load_rulebook(config.rules) if config.rules is not None else None
         guide = book if config.smc or config.best_of > 1 else None
-        if guide is not None and guide.meter is not None and policy.kind == "note_rnn":
-            policy.network.meter = guide.meter  # as finetune does: it has none of its own
+        _set_meter(policy, config, guide)
         key = key_of(policy, guide)
         sounding = key if config.key is None else Key.parse(config.key)
         shift = shift_to(sounding, key, config.source)
@@ -75,6 +74,25 @@ def generate(config: GenerateConfig) -> list[Path]:
     digest = json.loads(content)["model_sha256"][:16]
     say(f"{config.out}: {len(names)} MIDI files{also} and manifest.json, by the model with SHA-256 {digest}")
     return [config.out / name["file"] for name in names]
+
+
+def _set_meter(policy: Policy, config: GenerateConfig, guide: RuleBook | None) -> None:
+    """A Note RNN has no metre of its own: it takes the one that is asked for, or the guiding book's, as finetune does.
+
+    InputError where a tuned policy is asked for another metre than its own, or the book counts in another.
+    """
+    wanted = Meter.parse(config.meter) if config.meter is not None else None
+    of_book = guide.meter if guide is not None else None
+    if policy.kind == "note_rnn":
+        if wanted is not None and of_book is not None and wanted != of_book:
+            raise InputError(f"--meter {wanted}: the rules of {config.rules} are for {of_book}; leave one of them out")
+        if (meter := wanted or of_book) is not None:
+            policy.network.meter = meter
+    elif wanted is not None and wanted != policy.meter:
+        raise InputError(
+            f"--meter {wanted}: {config.source} was tuned in {policy.meter}, and composes in that; "
+            "a Note RNN composes in any"
+        )
 
 
 def length_of(config: GenerateConfig, policy: Policy) -> int:

@@ -127,7 +127,7 @@ def test_padding_has_no_probability_and_changes_none() -> None:
 def test_a_midi_file_primes(tmp_path: Path) -> None:
     Melodies([[14, 16, 18, 1]]).to_midi(tmp_path / "theme.mid", 0, 90)
     melodies = policy_of("psi").compose(3, 8, primer=tmp_path / "theme.mid", seed=0)
-    assert melodies.context.tolist() == [[14, 16, 18, 0, *[1] * 12]] * 3  # silent to the bar line
+    assert melodies.context.tolist() == [[14, 16, 18, 1, 0, *[1] * 11]] * 3  # silent to the bar line
 
 
 @pytest.mark.parametrize(

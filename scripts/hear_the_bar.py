@@ -1,0 +1,131 @@
+"""How well a Note RNN keeps time over a whole tune: what it predicts of test tunes, and what it composes, beside people.
+
+    python scripts/hear_the_bar.py                                 # note_rnn in 4/4, 3/4 and 6/8, eight bars
+    python scripts/hear_the_bar.py runs/mine --meters 4/4 --bars 16
+    python scripts/hear_the_bar.py --split                         # tunes that share a run with a test tune: 0
+
+Ten thousand melodies of each primer in each metre, at temperature 1; some three minutes a column on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from rltuner.console import output_console
+from rltuner.corpus.corpora import load_corpus
+from rltuner.corpus.split import shared_runs, split_tunes
+from rltuner.eval.copying import TrainingTunes
+from rltuner.eval.counts import Estimate
+from rltuner.eval.judge import Standards, judge
+from rltuner.eval.rows import Row
+from rltuner.eval.sources import HUMAN, read_source
+from rltuner.eval.table import markdown_table
+from rltuner.melody import Melodies, Meter
+from rltuner.melody.tunes import human_tunes, training_tunes
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.pretraining.training import fit_of
+from rltuner.rules import load_rulebook
+
+COUNT = 10_000
+SECTION = "Eight bars"
+ROWS = (
+    Row("first", "Onsets at the bar's first sixteenth", SECTION),
+    Row("even", "… at its 2nd, 4th, … sixteenth", SECTION),
+    Row("held_out_syncopation", "Syncopation (held-out rule)", SECTION, "", "reward"),
+    Row("notes_in_repeated_motif", "Notes in repeated motif", SECTION),
+    Row("returning", "Bars that were played before", SECTION),
+    Row("rule_total", "gauldin reward", SECTION, "", "reward"),
+    Row("classifier", "Told from human", SECTION),
+    Row("copied_16grams", "16 events of a training tune", SECTION),
+    Row("compositions_starting_with_tonic", "Starting with the tonic", SECTION),
+    Row("distinct", "Distinct melodies", SECTION),
+)
+
+
+def rhythm(melodies: Melodies) -> dict[str, Estimate]:
+    """Share of bars with an onset on their first sixteenth; mean share of those with one on each even sixteenth; share of
+    the bars after the first that are, event by event, an earlier one of the same melody. With 95 % intervals by melody."""
+    bar = melodies.meter.steps_per_bar
+    onsets = melodies.is_onset.double().unflatten(1, (-1, bar))
+    bars = melodies.events.unflatten(1, (-1, bar))
+    same = (bars[:, :, None] == bars[:, None]).all(dim=3)  # (B, bars, bars)
+    returning = torch.stack([same[:, k, :k].any(dim=1) for k in range(1, bars.shape[1])], dim=1)
+    by_melody = {
+        "first": onsets[:, :, 0].mean(dim=1),
+        "even": onsets[:, :, 1::2].mean(dim=(1, 2)),
+        "returning": returning.double().mean(dim=1),
+    }
+    found = {}
+    for name, values in by_melody.items():
+        half = 1.96 * float(values.std()) / len(values) ** 0.5
+        mean = float(values.mean())
+        found[name] = Estimate(mean, mean - half, mean + half)
+    return found
+
+
+def columns(source: str, meter: Meter, bars: int) -> Mapping[str, Mapping[str, Estimate]]:
+    """The figures of people, and of the network after each primer."""
+    length = bars * meter.steps_per_bar
+    human = read_source(HUMAN, 0, length, meter=meter)
+    found: dict[str, Mapping[str, Estimate]] = {}
+    book, training = load_rulebook("gauldin"), TrainingTunes(training_tunes())
+    for name, primer in (("human", ""), (f"{source}, none", "none"), (f"{source}, random_note", "random_note")):
+        composed = human if not primer else read_source(source, COUNT, length, primer=primer, meter=meter)
+        standards = Standards("C major", book, 0.8, human, training, primer=primer, length=length)
+        found[name] = {**judge(composed, standards).estimates, **rhythm(composed.melodies)}
+    return found
+
+
+def predictions(source: str) -> str:
+    """Nats an event of the test tunes' first bars, each told as a whole tune, with nothing before them."""
+    network, tunes = NoteRNN.load(source), human_tunes()
+    meters = sorted({tune.meter for tune in tunes}, key=lambda m: -sum(tune.meter == m for tune in tunes))
+    lines = ["| nats an event on the first | 2 bars | 8 bars | 16 bars | tunes |", "|---|---:|---:|---:|---:|"]
+    for meter in [None, *meters]:
+        of_meter = [tune for tune in tunes if meter in (None, tune.meter)]
+        fits = [fit_of(network, of_meter, bars) for bars in (2, 8, 16)]
+        cells = " | ".join(f"{fit.nll:.3f}" for fit in fits)
+        lines.append(f"| {meter or 'all metres'} | {cells} | {len(of_meter)} |")
+    return "\n".join(lines)
+
+
+def split() -> str:
+    """How many test tunes share a run with a tune that is learned from, or looked at while learning."""
+    parts = split_tunes(load_corpus("tunebooks", quiet=True).tunes)
+    learned = [*parts["train"], *parts["validation"]]
+    counts = ", ".join(
+        f"{sum(shared_runs(parts['test'], learned, run))} of {run} events" for run in (32, 64, 128)
+    )
+    shipped = sum(shared_runs(human_tunes(), training_tunes()))
+    return (
+        f"{len(parts['test'])} test tunes; they share with the {len(learned)} others, in any key, a run: {counts}\n"
+        f"of the shipped test tunes, {shipped} share a run of 32 events with a shipped training tune"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", nargs="?", default="note_rnn")
+    parser.add_argument("--meters", nargs="+", default=["4/4", "3/4", "6/8"])
+    parser.add_argument("--bars", type=int, default=8)
+    parser.add_argument("--split", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    if options.split:
+        output_console.print(split(), markup=False, soft_wrap=True)
+        return
+    output_console.print(predictions(options.source), markup=False, soft_wrap=True)
+    for meter in options.meters:
+        found = columns(options.source, Meter.parse(meter), options.bars)
+        title = f"\n{options.bars} bars of {meter}, {COUNT:,} melodies, temperature 1\n\n"
+        output_console.print(title + markdown_table(found, ROWS), markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
