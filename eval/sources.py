@@ -63,10 +63,10 @@ def read_source(
 ) -> Source:
     """The melodies of a source.
 
-    Checkpoints compose `count` melodies of `length` events, Note RNNs in `meter` where it is given. Human tunes give as many windows of `length` events as
-    there are in the metre (4/4 where not given), files are taken whole, at whatever length; `count` does not apply to
-    either. Of a folder, MIDI files that cannot be used are named on standard error and left out. Files are counted in
-    `meter` where it is given, else in their own, which must then be one.
+    Checkpoints compose `count` melodies of `length` events, Note RNNs in `meter` where it is given. Human tunes give as
+    many windows of `length` events as there are in the metre (4/4 where not given), files are taken whole, at whatever
+    length; `count` does not apply to either. Of a folder, MIDI files that cannot be used are named on standard error
+    and left out. Files are counted in `meter` where it is given, else in their own, which must then be one.
 
     Raises InputError where the source is unknown or has no melody.
     """

@@ -108,12 +108,13 @@ def ppo(
         for _ in range(epochs):
             for part in torch.randperm(batch, generator=generator).split(minibatch):
                 chosen = melodies[part]
-                log_policy = policy(inputs_of(chosen)).gather(2, chosen.events[..., None])[..., 0]
+                heard = inputs_of(chosen)
+                log_policy = policy(heard).gather(2, chosen.events[..., None])[..., 0]
                 ratio = (log_policy - old[part]).exp()
                 gain = torch.minimum(
                     ratio * advantage[part], ratio.clamp(1 - clip, 1 + clip) * advantage[part]
                 )
-                error = (value(inputs, skipped) - goals[part]).square().mean() / value.scale**2
+                error = (value(heard) - goals[part]).square().mean() / value.scale**2
                 optimiser.zero_grad()
                 (error - gain.mean()).backward()
                 torch.nn.utils.clip_grad_norm_(policy.network.parameters(), 1.0)

@@ -47,7 +47,7 @@ ROWS = (
 
 def rhythm(melodies: Melodies) -> dict[str, Estimate]:
     """Share of bars with an onset on their first sixteenth; mean share of those with one on each even sixteenth; share of
-    the bars after the first that are, event by event, an earlier one of the same melody. With 95 % intervals by melody."""
+    the bars after the first that are, event by event, an earlier one of the same melody. With 95 % intervals."""
     bar = melodies.meter.steps_per_bar
     onsets = melodies.is_onset.double().unflatten(1, (-1, bar))
     bars = melodies.events.unflatten(1, (-1, bar))
@@ -72,7 +72,11 @@ def columns(source: str, meter: Meter, bars: int) -> Mapping[str, Mapping[str, E
     human = read_source(HUMAN, 0, length, meter=meter)
     found: dict[str, Mapping[str, Estimate]] = {}
     book, training = load_rulebook("gauldin"), TrainingTunes(training_tunes())
-    for name, primer in (("human", ""), (f"{source}, none", "none"), (f"{source}, random_note", "random_note")):
+    for name, primer in (
+        ("human", ""),
+        (f"{source}, none", "none"),
+        (f"{source}, random_note", "random_note"),
+    ):
         composed = human if not primer else read_source(source, COUNT, length, primer=primer, meter=meter)
         standards = Standards("C major", book, 0.8, human, training, primer=primer, length=length)
         found[name] = {**judge(composed, standards).estimates, **rhythm(composed.melodies)}
@@ -83,7 +87,10 @@ def predictions(source: str) -> str:
     """Nats an event of the test tunes' first bars, each told as a whole tune, with nothing before them."""
     network, tunes = NoteRNN.load(source), human_tunes()
     meters = sorted({tune.meter for tune in tunes}, key=lambda m: -sum(tune.meter == m for tune in tunes))
-    lines = ["| nats an event on the first | 2 bars | 8 bars | 16 bars | tunes |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| nats an event on the first | 2 bars | 8 bars | 16 bars | tunes |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for meter in [None, *meters]:
         of_meter = [tune for tune in tunes if meter in (None, tune.meter)]
         fits = [fit_of(network, of_meter, bars) for bars in (2, 8, 16)]

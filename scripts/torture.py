@@ -48,7 +48,9 @@ FINETUNE = (
     "--evaluate 0 --threads 1"
 )
 PARTICLES = "--smc 2 --smc-systems 2 --smc-every 2 --smc-replay 4"
-PRETRAIN = "--updates 9 --batch-events 32 --validate-every 3 --checkpoint-every 2 --hidden-sizes 4 --threads 1"
+PRETRAIN = (
+    "--updates 9 --batch-events 32 --validate-every 3 --checkpoint-every 2 --hidden-sizes 4 --threads 1"
+)
 # What is tortured: a name, and the words of the command but for its folder.
 RUNS = {
     "q": f"finetune --algo q --events 96 {FINETUNE} --epsilon 0.3",

@@ -85,7 +85,9 @@ def _set_meter(policy: Policy, config: GenerateConfig, guide: RuleBook | None) -
     of_book = guide.meter if guide is not None else None
     if policy.kind == "note_rnn":
         if wanted is not None and of_book is not None and wanted != of_book:
-            raise InputError(f"--meter {wanted}: the rules of {config.rules} are for {of_book}; leave one of them out")
+            raise InputError(
+                f"--meter {wanted}: the rules of {config.rules} are for {of_book}; leave one of them out"
+            )
         if (meter := wanted or of_book) is not None:
             policy.network.meter = meter
     elif wanted is not None and wanted != policy.meter:

@@ -1,8 +1,8 @@
 """Note RNN: an LSTM that predicts the next event of a melody.
 
-The input at each step is the sum of one-hot vectors, one for each thing that `inputs` says it hears: the class of the last
-event, and where in the bar, the phrase and the tune the next one stands. The output is one logit for each class of the
-next event. The RL Tuner paper's has one layer of 100 units, and hears the last event alone.
+The input at each step is the sum of one-hot vectors, one for each thing that `inputs` says it hears: the class of the
+last event, and where in the bar, the phrase and the tune the next one stands. The output is one logit for each class of
+the next event. The RL Tuner paper's has one layer of 100 units, and hears the last event alone.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class NoteRNN(nn.Module):
         Args:
           played: the classes looked back on, int64 [.., D] (`Rows.played`).
         """
-        outputs = self.output(hidden)
+        outputs: Tensor = self.output(hidden)
         if not played.shape[-1]:
             return outputs
         classes = self.vocabulary.size
@@ -167,7 +167,10 @@ class NoteRNN(nn.Module):
         from rltuner.networks.kernels.recurrence import hidden_states
 
         of_events = self.inputs.of_events
-        table, layers = table_of(self.layers[0], self.vocabulary.size), [weights_of(layer) for layer in self.layers]
+        table, layers = (
+            table_of(self.layers[0], self.vocabulary.size),
+            [weights_of(layer) for layer in self.layers],
+        )
         found = hidden_states(table, rows.places, rows.with_places(of_events), of_events, layers)
         return found[heard.skipped :]
 
@@ -215,8 +218,11 @@ class NoteRNN(nn.Module):
             else:
                 table = nn.functional.linear(hidden, weight_ih, bias_ih + bias_hh)  # (B, 4H)
                 rows = torch.arange(len(events), device=events.device)[:, None]
-            hidden, c = step_of(table, rows, weight_hh, None if state.layers is None else state.layers[position])
+            hidden, c = step_of(
+                table, rows, weight_hh, None if state.layers is None else state.layers[position]
+            )
             final.append((hidden, c))
+        assert hidden is not None
         return self.logits(hidden, heard.played[:, 0]), State(final, heard.then)
 
     def config(self) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.networks.algorithms import BACKUPS, Backup, backup_named
 from rltuner.networks.compose import compose
 from rltuner.networks.inputs.heard import Heard, Length, inputs_of
-from rltuner.networks.note_rnn import NoteRNN, State
+from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.recurrent import State
 from rltuner.storing.checkpoints import find_checkpoint, load_weights, read_checkpoint, write_checkpoint
 
 
@@ -201,5 +202,14 @@ def _temperature_of(config: Mapping[str, Any], where: Path) -> float:
 
 
 def _card_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    rebuilt = {"format", "kind", "vocabulary", "hidden_sizes", "meter", "inputs", "temperature", "model_sha256"}
+    rebuilt = {
+        "format",
+        "kind",
+        "vocabulary",
+        "hidden_sizes",
+        "meter",
+        "inputs",
+        "temperature",
+        "model_sha256",
+    }
     return {name: value for name, value in config.items() if name not in rebuilt}

@@ -33,5 +33,5 @@ class ValueNetwork(nn.Module):
 
     def forward(self, heard: Heard) -> Tensor:
         """V of every event that is predicted, float32 [B, T]."""
-        value = self.network.output(self.network.hidden_states(heard)).squeeze(2).t()  # (B, T)
+        value: Tensor = self.network.output(self.network.hidden_states(heard)).squeeze(2).t()  # (B, T)
         return (value + self.by_step[: value.shape[1]]) * self.scale

@@ -9,6 +9,7 @@ from rltuner.corpus.corpora import Corpus
 from rltuner.melody.tunes import TEST_TUNES, TRAINING_TUNES, Tune
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.pretraining.config import PretrainConfig
+from rltuner.pretraining.training import FIRST_BARS
 from rltuner.version import __version__
 
 
@@ -24,8 +25,11 @@ def card_text(
         f"{len(tunes):,} {part} tunes ({sum(len(tune.events) for tune in tunes):,} events)"
         for part, tunes in parts.items()
     )
+    first_bars = figures["test_nll_of_first_bars"]
     table = "\n".join(
-        f"| {meter} | {fit['tunes']} | {fit['events']:,} | {fit['nll']:.3f} | {100 * fit['accuracy']:.1f} % |"
+        f"| {meter} | {fit['tunes']} | {fit['events']:,} | {fit['nll']:.3f} | {100 * fit['accuracy']:.1f} % | "
+        + " | ".join(f"{first_bars[meter][n]:.3f}" if n in first_bars[meter] else "–" for n in FIRST_BARS)
+        + " |"
         for meter, fit in {"all": figures["test"], **figures["test_by_meter"]}.items()
     )
     command = (
@@ -39,6 +43,7 @@ An LSTM that predicts the next event of a monophonic melody on a grid of sixteen
 
 * {model.vocabulary}: 0 is NOTE_OFF, 1 is NO_EVENT, c >= 2 is the onset of MIDI pitch c + {model.vocabulary.min_pitch - 2}
 * layers of {", ".join(map(str, model.hidden_sizes))} units, {weights:,} weights
+* it hears {", ".join(model.inputs.names)} (docs/algorithms.md of rltuner, "What a Note RNN hears")
 
 ## Data
 
@@ -51,10 +56,10 @@ the training tunes in encoded form.
 ## Figures
 
 Negative log-likelihood in nats an event, and share of events that were the likeliest class, on whole test tunes from
-the zero state.
+the zero state; then nats an event on the first bars of those that have as many, told as if they were a whole tune.
 
-| metre | tunes | events | nats an event | accuracy |
-|---|---:|---:|---:|---:|
+| metre | tunes | events | nats an event | accuracy | {" | ".join(f"{n} bars" for n in FIRST_BARS)} |
+|---|---:|---:|---:|---:|{"---:|" * len(FIRST_BARS)}
 {table}
 
 Validation tunes: {figures["validation_nll"]:.3f} nats an event. Training took {figures["training_seconds"]} s on
@@ -69,7 +74,7 @@ rltuner {__version__}, the whole configuration in config.json:
 ## Limits
 
 It knows only what is in its tunes and their modes of the white keys, one note at a time and nothing shorter than a
-sixteenth. It loses the thread after a few bars, which is what tuning is for.
+sixteenth. What it repeats, it repeats from one, two, four or eight bars before.
 """
 
 

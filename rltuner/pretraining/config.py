@@ -29,23 +29,23 @@ class PretrainConfig:
     """tunebooks (O'Neill's and Ryan's), airds, essen, or a folder of MIDI, ABC or MusicXML files."""
     out: Path = Path("runs/note_rnn")
     """Folder to write the checkpoint to; it must not exist."""
-    updates: int = 4_000
+    updates: int = 4_500
     """Gradient steps."""
     batch_events: int = 16_384
     """Events a step, about: as many windows of tunes as hold them."""
     inputs: tuple[str, ...] = INPUTS
-    """What it hears: the last event, and any of clock, phrase, to_go and lookback. event alone is the RL Tuner paper's."""
+    """What it hears: the last event, and any of clock, phrase, to_go, lookback. event alone is the RL Tuner paper's."""
     hidden_sizes: tuple[int, ...] = (100,)
     """Units of each LSTM layer. 100 is the RL Tuner paper's."""
     learning_rate: float = 4e-3
     """Adam's, at its highest: warmed up over 2 % of the updates, then lowered to 0 along a cosine."""
-    dropout: float = 0.2
+    dropout: float = 0.3
     """Share of the last layer's outputs that are left out while it learns."""
     averaging: float = 0.999
     """Of the average of the weights that is kept: how much of it an update leaves."""
     clip: float = 1.0
     """Largest norm of a gradient."""
-    validate_every: int = 500
+    validate_every: int = 250
     """Updates between two looks at the validation tunes."""
     checkpoint_every: int = 500
     """Updates between two savings of the state that --resume goes on from."""

@@ -23,7 +23,7 @@ from rltuner.networks.note_rnn import NoteRNN
 from rltuner.pretraining.card import card_text, credits_text
 from rltuner.pretraining.config import PretrainConfig
 from rltuner.pretraining.stored import METRICS, STATE, resumed, settings_of
-from rltuner.pretraining.training import Training, fit_of
+from rltuner.pretraining.training import FIRST_BARS, Training, fit_of
 from rltuner.storing.atomic import sweep, write_atomically
 from rltuner.storing.checkpoints import CONFIG, MODEL, check_tensors
 from rltuner.storing.records import append_record, keep_records
@@ -158,12 +158,17 @@ def _write(
 ) -> Path:
     """Writes the checkpoint, the test and training tunes, the model card and the credits; says the test figures."""
     tests = parts["test"]
-    whole = fit_of(model, tests)
     meters = sorted({tune.meter for tune in tests}, key=lambda m: (-m.steps_per_bar, m.steps_per_beat))
-    by_meter = {str(meter): fit_of(model, [t for t in tests if t.meter == meter]) for meter in meters}
+    of_meter = {"all": tests} | {str(m): [tune for tune in tests if tune.meter == m] for m in meters}
+    fits = {meter: fit_of(model, tunes) for meter, tunes in of_meter.items()}
+    first_bars = {
+        meter: {bars: nll for bars in FIRST_BARS if math.isfinite(nll := fit_of(model, tunes, bars).nll)}
+        for meter, tunes in of_meter.items()
+    }
     figures = {
-        "test": asdict(whole),
-        "test_by_meter": {meter: asdict(fit) for meter, fit in by_meter.items()},
+        "test": asdict(fits["all"]),
+        "test_by_meter": {meter: asdict(fit) for meter, fit in fits.items() if meter != "all"},
+        "test_nll_of_first_bars": first_bars,
         "validation_nll": validation,
         "training_seconds": round(seconds),
     }
@@ -172,8 +177,10 @@ def _write(
     save_tunes(out / TRAINING_TUNES, parts["train"], {"corpus": corpus.name, "part": "train"})
     write_atomically(out / "README.md", card_text(config, corpus, parts, figures, model).encode())
     write_atomically(out / "CREDITS.md", credits_text(corpus).encode())
-    say(f"test: {whole.nll:.4f} nats an event, accuracy {whole.accuracy:.1%}, {whole.tunes} whole tunes")
-    for meter, fit in by_meter.items():
-        say(f"  {meter}: {fit.nll:.4f} nats, accuracy {fit.accuracy:.1%}, {fit.tunes} tunes")
+    for meter, fit in fits.items():
+        first = "".join(f"; first {bars} bars {nll:.3f}" for bars, nll in first_bars[meter].items())
+        say(
+            f"test, {meter}: {fit.nll:.4f} nats an event, accuracy {fit.accuracy:.1%}, {fit.tunes} whole tunes{first}"
+        )
     say(f"{out}: written in {seconds:.0f} s; model SHA-256 {digest[:16]}")
     return out

@@ -23,6 +23,7 @@ from rltuner.pretraining.windows import IGNORED, Windows
 from rltuner.storing.checkpoints import check_tensors
 
 VALIDATED_BARS = 16  # of the validation tunes: what is heard of a melody that people ask for
+FIRST_BARS = (2, 8, 16)  # of which the figures of the test tunes are told besides
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Training:
         self.windows = Windows(tunes, self.model.inputs, config.batch_events, config.seed)
         classes = self.model.vocabulary.size
         on_cpu = device.type == "cpu"
-        self._unroller = Unroller(self.model.layers, classes, config.threads) if on_cpu else None
+        self._unroller = Unroller([*self.model.layers], classes, config.threads) if on_cpu else None
         self.updates = 0
         self.seconds = 0.0
         """Seconds of training, those before a resume included."""
@@ -175,7 +176,9 @@ class Training:
         Raises InputError where they do not fit the configuration.
         """
         shapes = self.model.state_dict()
-        expected = {f"{part}.{name}": t for part in ("model", "averaged", "best") for name, t in shapes.items()}
+        expected = {
+            f"{part}.{name}": t for part in ("model", "averaged", "best") for name, t in shapes.items()
+        }
         if manifest["updates"]:
             for index, parameter in enumerate(self.model.parameters()):
                 expected[f"optimiser.{index}.step"] = torch.empty((), device="meta")

@@ -21,8 +21,8 @@ from rltuner.networks.inputs.rows import Inputs
 IGNORED = -100  # target of a step that is not learned
 SIZES = (32, 64, 128, 256, 512)  # events, at most, of the windows of a batch; 2 to 32 bars of 4/4
 SHARES = (0.1, 0.15, 0.35, 0.25, 0.15)  # of the batches that have these sizes
-PHRASE = 4  # bars: most windows begin and end with one
-ON_A_PHRASE = 0.8  # share of those that do
+PHRASES = (8, 4, 1)  # bars: a window begins at a multiple of so many and, if it can, is as many of them long
+OF_PHRASES = (0.6, 0.2, 0.2)  # shares of the windows
 LENGTH_UNKNOWN = 0.1  # share of the windows whose length is not told
 HIDDEN = 0.1  # share of the windows in which each distance looked back on shows nothing
 MOST_CONTEXT = 2  # bars
@@ -55,7 +55,9 @@ class _OfMeter:
         self.starts = ends - self.bars * self.meter.steps_per_bar
         is_onset = self.events >= NUM_SPECIAL_EVENTS
         latest = torch.where(is_onset, torch.arange(len(is_onset)), -1).cummax(dim=0).values
-        is_own = latest >= torch.repeat_interleave(ends - ends.diff(prepend=ends.new_zeros(1)), ends.diff(prepend=ends.new_zeros(1)))
+        is_own = latest >= torch.repeat_interleave(
+            ends - ends.diff(prepend=ends.new_zeros(1)), ends.diff(prepend=ends.new_zeros(1))
+        )
         self.last_note = torch.where(is_own, self.events[latest.clamp(min=0)], -1)
         """The last note that began at each event or before it, as a class; -1 where the tune has none yet."""
 
@@ -104,7 +106,9 @@ class Windows:
         pad = torch.nn.functional.pad
         targets = [pad(p.targets, (0, n), value=IGNORED) for p, n in zip(parts, missing, strict=True)]
         return Batch(
-            filled_up(part.rows for part in parts), filled_up(part.played for part in parts), torch.cat(targets)
+            filled_up(part.rows for part in parts),
+            filled_up(part.played for part in parts),
+            torch.cat(targets),
         )
 
     def _one_of(self, shares: Sequence[float]) -> int:
@@ -121,12 +125,11 @@ class Windows:
         """A window of each of some tunes of one metre, of at most `size` events, but a bar at least."""
         count, bar, bars = len(tune), of.meter.steps_per_bar, of.bars[tune]
         most = max(1, size // bar)
-        whole = max(1, most // PHRASE * PHRASE if most >= PHRASE else most)
-        on_a_phrase = self._happens(ON_A_PHRASE, count)
-        long = torch.where(on_a_phrase, torch.tensor(whole), 1 + self._below(torch.full((count,), most)))
-        long = long.minimum(bars)
-        places = torch.where(on_a_phrase, (bars - long) // PHRASE, bars - long) + 1
-        start = self._below(places) * torch.where(on_a_phrase, PHRASE, 1)
+        kinds = torch.multinomial(torch.tensor(OF_PHRASES), count, True, generator=self.generator)
+        phrase = torch.tensor(PHRASES)[kinds]
+        whole = torch.where(phrase <= most, most // phrase * phrase, most)
+        long = torch.where(phrase > 1, whole, 1 + self._below(torch.full((count,), most))).minimum(bars)
+        start = self._below((bars - long) // phrase + 1) * phrase
         lengths = long * bar
         width = self._context_width(bar)
         first = of.starts[tune] + start * bar

@@ -125,7 +125,9 @@ def _from_score(file: Path, kind: str) -> Song:
     melody = Melodies([list(parsed.tune.events)], None, None, ANY_PITCH, parsed.tune.meter)
     rounded = sum(_off_grid(bar) for bar in drafts[0].bars)
     key = parsed.tune.key
-    return Song(melody, parsed.tune.title, key, tuple(remarks), key, rounded=rounded, pickup=parsed.tune.pickup)
+    return Song(
+        melody, parsed.tune.title, key, tuple(remarks), key, rounded=rounded, pickup=parsed.tune.pickup
+    )
 
 
 def _off_grid(bar: Bar) -> int:

@@ -100,7 +100,9 @@ def test_a_primer_keeps_its_bar_lines_and_the_melody_begins_on_one(
 
 
 @pytest.mark.parametrize("length", range(1, 18))
-def test_a_primer_that_ends_in_mid_bar_is_silent_to_the_bar_line(length: int, tiny: Path, tmp_path: Path) -> None:
+def test_a_primer_that_ends_in_mid_bar_is_silent_to_the_bar_line(
+    length: int, tiny: Path, tmp_path: Path
+) -> None:
     Melodies([[14] + [1] * (length - 1)]).to_midi(tmp_path / "a.mid")
     context = read_primer(str(tmp_path / "a.mid"), load(tiny))[0].tolist()
     after = [0] + [1] * (-length % 16 - 1) if length % 16 else []

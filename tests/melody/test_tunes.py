@@ -189,7 +189,9 @@ def test_signs_that_do_not_fit_are_not_expanded() -> None:
 def test_every_bar_is_full_from_the_first_full_one_on() -> None:
     full, short = bar(1, 2, 3, 4), bar(5, length=4)
     assert [[s[1] for s in part] for part in align([short, full], 16)] == [[5], [1, 2, 3, 4]]
-    later = align([full, bar(4, 3, 2, 1, ends_section=True), short, full], 16)  # nothing completes it: it goes
+    later = align(
+        [full, bar(4, 3, 2, 1, ends_section=True), short, full], 16
+    )  # nothing completes it: it goes
     assert [[s[1] for s in part] for part in later] == [[], [1, 2, 3, 4, 4, 3, 2, 1, 1, 2, 3, 4]]
     split = [full, bar(6, 7, 8, ends_section=True), short, full]  # 12 + 4 steps around a double bar
     assert [s[1] for s in align(split, 16)[1]] == [1, 2, 3, 4, 6, 7, 8, 5, 1, 2, 3, 4]
@@ -210,7 +212,9 @@ def test_a_pickup_is_the_end_of_a_bar_in_the_tunes_key() -> None:
     assert encode([(Fraction(4), 20, False)], tune, 0, Meter(), Vocabulary())[0] == ()  # out of range
     assert encode([(Fraction(4), REST, False)], tune, 0, Meter(), Vocabulary())[0] == ()
     silent = [(Fraction(16), REST, False), *tune]
-    assert encode([(Fraction(4), 60, False)], silent, 0, Meter(), Vocabulary())[0] == ()  # far from the first bar
+    assert (
+        encode([(Fraction(4), 60, False)], silent, 0, Meter(), Vocabulary())[0] == ()
+    )  # far from the first bar
 
 
 def test_a_pickup_and_the_kind_of_tune_go_through_a_file(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ VOCABULARY = Vocabulary(60, 75)  # 17 classes, one more than a tile has
 
 
 METER = Meter(4, 2)
-every_input = pytest.mark.parametrize("inputs", [("event",), ("event", "clock"), ("event", "lookback"), INPUTS])
+every_input = pytest.mark.parametrize(
+    "inputs", [("event",), ("event", "clock"), ("event", "lookback"), INPUTS]
+)
 
 
 def some_policy(

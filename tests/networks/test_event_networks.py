@@ -1,6 +1,6 @@
 """Networks that hear the last event alone, as all did before there were other inputs: they compose what they did then.
 
-The checkpoints were made by version 1.1 or before; the sums are of what that version composed.
+The checkpoints are those that were shipped before; the sums are of what they composed then.
 """
 
 import hashlib
@@ -22,7 +22,9 @@ COMPOSED = {
 
 
 @pytest.mark.parametrize(("name", "primer"), list(COMPOSED))
-def test_a_checkpoint_without_inputs_hears_the_event_and_composes_the_same_bytes(name: str, primer: str) -> None:
+def test_a_checkpoint_without_inputs_hears_the_event_and_composes_the_same_bytes(
+    name: str, primer: str
+) -> None:
     policy = load(FIXTURES / name)
     assert policy.network.inputs.names == ("event",)
     events = policy.compose(100, 64, seed=3, primer=primer).events

@@ -8,8 +8,8 @@ import torch
 from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.networks.algorithms import Loss, advantage, backup_named
 from rltuner.networks.inputs.heard import inputs_of
-from rltuner.networks.kernel_engine import Step
 from rltuner.networks.inputs.names import INPUTS
+from rltuner.networks.kernel_engine import Step
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import predicted
 from rltuner.networks.value import ValueNetwork

@@ -89,7 +89,16 @@ def test_a_run_is_as_long_as_the_melody_has_followed_what_it_played_then() -> No
 
 @pytest.mark.parametrize(
     ("signature", "places"),
-    [((4, 4), 16), ((3, 4), 12), ((6, 8), 6), ((9, 8), 18), ((5, 4), 16), ((7, 8), 14), ((2, 4), 8), ((12, 8), 24)],
+    [
+        ((4, 4), 16),
+        ((3, 4), 12),
+        ((6, 8), 6),
+        ((9, 8), 18),
+        ((5, 4), 16),
+        ((7, 8), 14),
+        ((2, 4), 8),
+        ((12, 8), 24),
+    ],
 )
 def test_the_clock_tells_the_places_of_a_bar_apart(signature: tuple[int, int], places: int) -> None:
     """But for the third beat of five, which comes after two as the fourth of seven eighths comes after three."""
@@ -106,7 +115,9 @@ def test_the_clock_tells_the_places_of_a_bar_apart(signature: tuple[int, int], p
 def test_every_place_of_a_clock_that_no_tune_has_is_made_of_some_that_tunes_have() -> None:
     """5/4 has the quarters of 4/4, its beats since the bar line and to the next one; only their pairs are new."""
     known = [Meter(16, 4), Meter(12, 4), Meter(8, 4)]
-    heard = [set(torch.cat([clock(torch.arange(m.steps_per_bar), m)[i] for m in known]).tolist()) for i in range(4)]
+    heard = [
+        set(torch.cat([clock(torch.arange(m.steps_per_bar), m)[i] for m in known]).tolist()) for i in range(4)
+    ]
     five = clock(torch.arange(20), Meter(20, 4))
     assert all(set(part.tolist()) <= known_part for part, known_part in zip(five, heard, strict=True))
 
@@ -124,7 +135,9 @@ def test_a_metre_that_the_clock_cannot_hold_is_refused() -> None:
     network = NoteRNN(SMALL, (3,), inputs=("event", "clock"))
     with pytest.raises(InputError, match="clock"):
         network.meter = Meter(22, 11)
-    NoteRNN(SMALL, (3,), Meter(22, 11), inputs=("event", "phrase", "to_go", "lookback"))  # which need no beats
+    NoteRNN(
+        SMALL, (3,), Meter(22, 11), inputs=("event", "phrase", "to_go", "lookback")
+    )  # which need no beats
 
 
 @pytest.mark.parametrize("names", [("clock",), ("event", "event"), ("event", "tempo"), ()])
@@ -187,25 +200,33 @@ def test_every_input_counts_and_none_knows_what_is_to_come(name: str) -> None:
         return
     with torch.no_grad():
         policy.network.layers[0].get_parameter("weight_ih_l0")[:, SMALL.size :] = 0.0
-    assert not torch.allclose(policy(inputs_of(Melodies(events, None, None, SMALL, WALTZ))), before, atol=1e-2)
-
-
-def test_particles_hear_what_their_own_ancestors_played() -> None:
-    """Their weights say so: with the policy itself as proposal they are the rules' rewards alone, whatever is resampled."""
-    policy = policy_of("psi")
-    book = load_rulebook("magenta")
-    contexts = torch.zeros((4, 1), dtype=torch.int64)
-    found = steer(policy, policy.network, book, 5.0, contexts, 30, 16, torch.Generator().manual_seed(1))
-    again = steer(
-        policy_of("psi"), policy.network, book, 5.0, contexts, 30, 16, torch.Generator().manual_seed(1)
+    assert not torch.allclose(
+        policy(inputs_of(Melodies(events, None, None, SMALL, WALTZ))), before, atol=1e-2
     )
-    assert torch.equal(found.melodies.events, again.melodies.events)
-    state = policy.begin(64, 1, 30)
-    assert state.chosen(torch.tensor([3, 3])).network.progress.past.shape[0] == 2
-    kept, chosen = policy.step(torch.arange(64) % 5, state)[1], torch.tensor([9, 2, 2])
-    _, later = policy.step(torch.zeros(64, dtype=torch.int64), kept)
-    _, of_some = policy.step(torch.zeros(3, dtype=torch.int64), kept.chosen(chosen))
-    assert torch.equal(of_some.network.progress.past, later.network.progress.past[chosen])
+
+
+def test_a_particle_alone_weighs_what_its_melody_says() -> None:
+    """p(melody) exp(sum of r / c) / q(melody), with p and q that hear the same length, bars and look-backs."""
+    proposal, note_rnn = policy_of("g"), policy_of("psi").network
+    contexts = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(3))
+    book = load_rulebook("magenta")
+    found = steer(proposal, note_rnn, book, 5.0, contexts, 55, 1, torch.Generator().manual_seed(1))
+    melodies = found.melodies
+    ratio = Policy("note_rnn", note_rnn).log_prob(melodies) - proposal.log_prob(melodies)
+    rewards = book.score(melodies)["total"].sum(dim=1) / 5.0
+    torch.testing.assert_close(found.log_z, ratio.sum(dim=1) + rewards, atol=1e-3, rtol=1e-4)
+
+
+def test_what_a_network_remembers_goes_with_the_melodies_that_are_chosen() -> None:
+    policy, chosen = policy_of("psi"), torch.tensor([9, 2, 2])
+    events = torch.randint(5, (64, 20), generator=torch.Generator().manual_seed(3))
+    state = policy.begin(64, 1, torch.arange(64) + 20)
+    of_some = policy.begin(64, 1, torch.arange(64) + 20).chosen(chosen)
+    for t in range(20):
+        all_of_them, state = policy.step(events[:, t], state)
+        some, of_some = policy.step(events[chosen, t], of_some)
+        torch.testing.assert_close(some, all_of_them[chosen])
+        of_some = state.chosen(chosen)
 
 
 def test_a_checkpoint_of_inputs_that_are_not_known_says_so(tmp_path) -> None:  # type: ignore[no-untyped-def]

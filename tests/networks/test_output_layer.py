@@ -27,7 +27,7 @@ def played(batch: int, classes: int, distances: int, steps: int = 4) -> torch.Te
 
 
 def with_repeats(outputs: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
-    """Logits [B, T, V], one by one: what follows the V classes' outputs is added to those of the classes looked back on."""
+    """Logits [B, T, V], one by one: what follows the V classes' outputs is added to those of what is looked back on."""
     classes = outputs.shape[2] - of.shape[2]
     logits = outputs[..., :classes].clone()
     for b, melody in enumerate(of.tolist()):

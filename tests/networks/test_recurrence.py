@@ -6,15 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from rltuner.networks.devices import undivided
 from rltuner.melody import Meter
+from rltuner.networks.devices import undivided
 from rltuner.networks.inputs.heard import Heard, begin
 from rltuner.networks.inputs.names import INPUTS
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.recurrent import State, Unroller
 
 every_shape = pytest.mark.parametrize("hidden_sizes", [(7,), (6, 5), (5, 5, 5), (40,), (64,)])
-every_input = pytest.mark.parametrize("inputs", [("event",), ("event", "clock"), ("event", "lookback"), INPUTS])
+every_input = pytest.mark.parametrize(
+    "inputs", [("event",), ("event", "clock"), ("event", "lookback"), INPUTS]
+)
 
 
 def some_events(batch: int, time: int) -> torch.Tensor:
@@ -35,7 +37,9 @@ def with_weights(hidden_sizes: tuple[int, ...], inputs: tuple[str, ...]) -> Note
     """A network in which every input counts: most begin at zero."""
     model = NoteRNN(hidden_sizes=hidden_sizes, inputs=inputs)
     with torch.no_grad():
-        model.layers[0].get_parameter("weight_ih_l0").normal_(std=0.3, generator=torch.Generator().manual_seed(3))
+        model.layers[0].get_parameter("weight_ih_l0").normal_(
+            std=0.3, generator=torch.Generator().manual_seed(3)
+        )
     return model
 
 
@@ -78,7 +82,9 @@ def test_with_gradients_it_is_torchs_lstm() -> None:
 def test_outputs_after_the_context_alone() -> None:
     model, events = NoteRNN(hidden_sizes=(6, 5)), some_events(3, 11)
     torch.testing.assert_close(unrolled(model, events, 4), unrolled(model, events)[:, 4:])
-    torch.testing.assert_close(model.unrolled(heard(events, 4)), model.unrolled(heard(events))[:, 4:])  # torch's
+    torch.testing.assert_close(
+        model.unrolled(heard(events, 4)), model.unrolled(heard(events))[:, 4:]
+    )  # torch's
 
 
 @every_shape
@@ -123,7 +129,9 @@ def test_a_state_of_other_melodies_is_refused_and_one_that_lies_otherwise_is_not
         for count in (2, 30):
             with pytest.raises(ValueError, match="state"):
                 model.step(torch.full((count,), 4), state)
-        both, _ = model.step(torch.tensor([4, 4]), State([(h.expand(2, -1), c.expand(2, -1))], state.progress))
+        both, _ = model.step(
+            torch.tensor([4, 4]), State([(h.expand(2, -1), c.expand(2, -1))], state.progress)
+        )
         alone, _ = model.step(torch.tensor([4]), state)
     torch.testing.assert_close(both, alone.expand(2, -1))
 

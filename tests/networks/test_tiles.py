@@ -97,7 +97,9 @@ def test_exp_to_the_last_bits_of_a_float32() -> None:
 def test_a_damaged_kernel_on_disk_is_compiled_anew(tmp_path: Path) -> None:
     """As a cut of power may leave it: an index of no bytes. Runs go on, also where nothing can be written."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
-    code = "from rltuner.networks.note_rnn import NoteRNN; import torch; from rltuner.melody import Melodies; "
+    code = (
+        "from rltuner.networks.note_rnn import NoteRNN; import torch; from rltuner.melody import Melodies; "
+    )
     code += "from rltuner.networks.inputs.heard import inputs_of; "
     code += "torch.set_grad_enabled(False); NoteRNN().unrolled(inputs_of(Melodies([[1]])))"
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "

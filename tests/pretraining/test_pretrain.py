@@ -66,7 +66,13 @@ def test_what_repeats_a_bar_is_learned_with_the_lookback_and_not_without() -> No
     found = {}
     for inputs in (("event",), INPUTS):
         config = PretrainConfig(
-            updates=150, batch_events=1_000, inputs=inputs, hidden_sizes=(40,), dropout=0.0, learning_rate=0.02, threads=1
+            updates=150,
+            batch_events=1_000,
+            inputs=inputs,
+            hidden_sizes=(40,),
+            dropout=0.0,
+            learning_rate=0.02,
+            threads=1,
         )
         training = Training(config, tunes, torch.device("cpu"))
         while training.updates < config.updates:

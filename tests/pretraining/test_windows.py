@@ -61,7 +61,9 @@ def test_what_is_heard_first_is_what_came_before_and_a_pickup_before_the_first_b
         for row, wanted in zip(heard.tolist(), targets.tolist(), strict=True):
             width = next(i for i, event in enumerate(wanted) if event != IGNORED) + 1
             known = [event for event in wanted if event != IGNORED]
-            assert row[width : width + len(known) - 1] == known[:-1]  # each event is heard after it was predicted
+            assert (
+                row[width : width + len(known) - 1] == known[:-1]
+            )  # each event is heard after it was predicted
             if width > 1 and row[width - 1] >= 30:
                 contexts.add(tuple(row[:width]))
                 assert row[:width][-3:] == [30, 31, 32][-width:]

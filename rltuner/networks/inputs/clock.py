@@ -36,4 +36,9 @@ def clock(steps: Tensor, meter: Meter) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     place = steps % meter.steps_per_bar
     in_beat, number = place % beat, place // beat
     after = meter.steps_per_bar // beat - 1 - number
-    return beat * (beat - 1) // 2 + in_beat, in_beat % 2, number.clamp(max=MOST_BEATS), after.clamp(max=MOST_BEATS)
+    return (
+        beat * (beat - 1) // 2 + in_beat,
+        in_beat % 2,
+        number.clamp(max=MOST_BEATS),
+        after.clamp(max=MOST_BEATS),
+    )

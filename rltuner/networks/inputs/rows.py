@@ -41,12 +41,12 @@ class Rows:
     """Rows of a table for each step of melodies."""
 
     of_melodies: Tensor
-    """Those that each melody has of its own, int64 [B, L, K]: the event, and what is looked back on as far as there can be
+    """Those that each melody has of its own, int64 [B, L, K]: the event, and what is looked back on where there can be
     anything."""
     place: Tensor
     """Which of `places` a step is at, int64 [B, L]."""
     places: Tensor
-    """The rows of each place, int64 [N, M]: clock, phrase, bars to go, and that nothing was played before the first event.
+    """The rows of each place, int64 [N, M]: clock, phrase, bars to go, and that nothing was played before what is heard.
     M is 0 where a network has none of them."""
     played: Tensor
     """The classes looked back on, int64 [B, L, D]; -1 for nothing."""
@@ -106,12 +106,12 @@ class Inputs:
           hidden: melodies and distances at which nothing is shown, bool [B, D]; None for none.
         """
         known = (self.vocabulary, self.names)
-        if hidden is not None or known not in heard.rows:
+        rows: Rows | None = heard.rows.get(known) if hidden is None else None
+        if rows is None:
             rows = self._rows(heard.events.long(), heard.begun, hidden)
-            if hidden is not None:
-                return rows
-            heard.rows[known] = rows
-        return heard.rows[known]
+            if hidden is None:
+                heard.rows[known] = rows
+        return rows
 
     def _rows(self, events: Tensor, begun: Progress, hidden: Tensor | None) -> Rows:
         (batch, count), device, bar = events.shape, events.device, begun.meter.steps_per_bar
@@ -192,7 +192,7 @@ class Inputs:
 
 
 def _run(events: Tensor, distance: int) -> Tensor:
-    """Of each of `events` [B, N]: of how many up to it, it included, each is the same as the one `distance` before; as the
+    """How many in a row up to each of `events` [B, N], it included, are the same as those `distance` before them; as the
     number of a row, int64 [B, N]."""
     same = torch.zeros_like(events, dtype=torch.bool)
     same[:, distance:] = (events[:, distance:] == events[:, :-distance]) & (events[:, distance:] >= 0)

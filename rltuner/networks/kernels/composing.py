@@ -92,7 +92,9 @@ def actor(
                 inputs.append(_packed(_filled_up(weight_ih, units, units)))
                 biases.append(bias.numpy())
             else:
-                tables.append(_filled_up(network.table.detach().t(), units, len(network.table)).t().contiguous().numpy())
+                tables.append(
+                    _filled_up(network.table.detach().t(), units, len(network.table)).t().contiguous().numpy()
+                )
         weight = network.output.weight.detach()
         output.append(_packed(nn.functional.pad(weight, (0, units - weight.shape[1]))))
     bias = torch.stack([network.output.bias.detach() for network in networks]).sum(dim=0)

@@ -44,9 +44,11 @@ def advantages(
         raise ValueError(f"log p of shape {tuple(log_prior.shape)} for events of {tuple(events.shape)}")
     found, by_logits = uninitialised(batch, steps), uninitialised(steps, batch, padded(len(output.bias)))
     of_layer = hidden.contiguous(), output.weight.detach().t().contiguous(), output.bias.detach()
+    states, by_unit, bias = (x.numpy() for x in of_layer)
     of_events = played.contiguous(), events.long().contiguous(), log_prior.contiguous()
-    known = [x.numpy() for x in (*of_layer, *of_events)]
-    kernels.advantages(*known, is_soft, found.numpy(), by_logits.numpy())
+    repeated, chosen, relative_to = (x.numpy() for x in of_events)
+    into = found.numpy(), by_logits.numpy()
+    kernels.advantages(states, by_unit, bias, repeated, chosen, relative_to, is_soft, *into)
     return found
 
 

@@ -16,11 +16,12 @@ from rltuner.networks.kernels.recurrence import uninitialised
 
 
 class Unrolled(torch.autograd.Function):
-    """The last layer's hidden states at every step from the zero state, [T, B, H]: torch.nn.LSTM's up to rounding, in half
-    of the time and less. Each thread takes a share of the melodies.
+    """The last layer's hidden states at every step from the zero state, [T, B, H]: torch.nn.LSTM's up to rounding, in a
+    third of the time. Each thread takes a share of the melodies.
 
     Arguments of `apply`:
-      rows: that the first layer adds up (`Rows.all`), int64 [B, T, K]. Whether its table has them is for the caller to check.
+      rows: that the first layer adds up (`Rows.all`), int64 [B, T, K]. Whether its table has them is for the caller to
+        check.
       classes: of events, V: the biases are added to the rows 0 to V, of which each step has one.
       pool, threads: which runs the shares, and how many.
       weights: W_ih, W_hh and biases of each layer (`note_rnn.weights_of`), one after the other.
@@ -52,7 +53,7 @@ class Unrolled(torch.autograd.Function):
         return torch.cat([torch.from_numpy(memory[-1]) for _, memory, *_ in known], dim=1)
 
     @staticmethod
-    def backward(ctx: Any, by_hidden: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, by_hidden: Tensor) -> tuple[Any, ...]:
         _, back = unrolling_of(len(ctx.weights) // 4)
 
         def of_share(number: int) -> list[Tensor]:

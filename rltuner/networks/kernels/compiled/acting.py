@@ -23,7 +23,7 @@ REAL_4, REAL_5 = "float32[:, :, :, ::1]", "float32[:, :, :, :, ::1]"
 
 
 @within
-def _played(context: Array, found: Array, step: int, melody: int) -> int:
+def _played(context: Array, found: Array, step: int, melody: int) -> np.int64:
     """The event of a step, of the context where it is below 0; -1 before that."""
     if step >= 0:
         return np.int64(found[step, melody])
@@ -77,12 +77,12 @@ def act(
       looked_back: steps, D of them: what was played so long before the event that is chosen is heard too, and how many
         events in a row were the same as those so long before them; at the first `active` distances, if anything.
       runs: of such events, where the next row of a table begins, [R].
-      tables: the rows that first layers add up, [networks, .., 4H]: V + 1 for the event heard last, nothing first; for each
-        distance as many, and R + 1 for runs; and one for each step of context and melody, or none of those.
+      tables: the rows that first layers add up, [networks, .., 4H]: V + 1 for the event heard last, nothing first; for
+        each distance as many, and R + 1 for runs; and one for each step of context and melody, or none of those.
       inputs, biases: of the other layers, [networks, layers - 1, .., H, WIDTH] and [networks, layers - 1, 4H].
       recurrent: [networks, layers, .., H, WIDTH].
-      output, bias: [networks, .., H, WIDTH] and, of all networks together, [V + D]: what follows the V classes' outputs is
-        added to the logits of the events looked back on.
+      output, bias: [networks, .., H, WIDTH] and, of all networks together, [V + D]: what follows the V classes' outputs
+        is added to the logits of the events looked back on.
       scale: of the logits.
       race: exponential numbers [T, B, V]: the class wins whose probability by its number is largest. [T, B, 0]: the
         likeliest class is taken.
@@ -114,8 +114,8 @@ def act(
             for d in range(active):
                 at, nothing = t - looked_back[d], classes + 1 + d * of_distance
                 for b in range(count):
-                    before = _played(context, found, at - 1, first + b)
-                    long[d, b] = long[d, b] + 1 if before >= 0 and before == events[first + b] else 0
+                    last = _played(context, found, at - 1, first + b)
+                    long[d, b] = long[d, b] + 1 if last >= 0 and last == events[first + b] else 0
                     run = 0
                     while run < len(runs) and long[d, b] >= runs[run]:
                         run += 1

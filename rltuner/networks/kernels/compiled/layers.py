@@ -47,7 +47,7 @@ def _first_table(by_input: Array, bias: Array, other: Array, places: Array, size
     """The rows that the first layer adds up, of `sizes`: nothing and the event heard last, which have the biases; what is
     looked back on; then one for each of the places."""
     with_bias, of_events = sizes
-    inputs, width = by_input.shape
+    width = by_input.shape[1]
     table = np.zeros((of_events + 1 + (len(places) if places.shape[1] else 0), width), np.float32)
     for k in range(of_events + 1):
         for j in range(width):

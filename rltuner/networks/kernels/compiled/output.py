@@ -2,8 +2,8 @@
 
     x = W h + b        V = log sum_a e^(x_a + l_a), or max_a x_a        A = x_event - V
 
-Where a network looks back, W and b have D rows more than there are V classes: what they give is added to the logits of the
-events looked back on, `played` [B, T, D], -1 for none.
+Where a network looks back, W and b have D rows more than there are V classes: what they give is added to the logits of
+the events looked back on, `played` [B, T, D], -1 for none.
 
 A few melodies at a time go through the product and all that follows from it, and no logits are kept. l is log p where the
 algorithm's scores refer to it, [B, T, V]; a length of 0 stands for none.
