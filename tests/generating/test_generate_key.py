@@ -6,9 +6,10 @@ import pytest
 from generated import manifest, melodies_in, notes_in, refused, run
 
 from rltuner.generating.generate import key_of, shift_to
-from rltuner.melody import Meter
+from rltuner.melody import Melodies, Meter
 from rltuner.melody.key import Key, pitch_name
 from rltuner.melody.midi import read_midi
+from rltuner.networks.inputs.names import INPUTS
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy, load
 from rltuner.rules import load_rulebook
@@ -121,3 +122,25 @@ def test_the_metre_and_the_key_of_a_book_reach_what_it_guides(guide: tuple[str, 
     assert run("generate", tmp_path / "psi", *words, "--out", tmp_path / "tuned") == 0
     for name in ("judged", "tuned"):
         assert (manifest(tmp_path / name)["meter"], manifest(tmp_path / name)["key"]) == ("4/4", "C major")
+
+
+@pytest.mark.parametrize(("meter", "length"), [("3/4", 24), ("7/8", 28), ("5/4", 40)])
+def test_a_note_rnn_composes_in_the_metre_that_is_asked_for(meter: str, length: int, tmp_path: Path) -> None:
+    NoteRNN(hidden_sizes=(4,), inputs=INPUTS).save(tmp_path / "mine")
+    words = ("generate", tmp_path / "mine", "--bars", 2, "--meter", meter, "--count", 2, "--primer", "none")
+    assert run(*words, "--out", tmp_path / "out") == 0
+    told = manifest(tmp_path / "out")
+    assert (told["meter"], told["length"]) == (meter, length)
+    assert str(Melodies.from_midi(tmp_path / "out" / "melody-0001.mid").meter) == meter
+
+
+def test_a_metre_that_cannot_be_had_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    NoteRNN(hidden_sizes=(4,), inputs=INPUTS).save(tmp_path / "mine")
+    Policy.tuned_from("psi", NoteRNN(hidden_sizes=(4,))).save(tmp_path / "tuned")
+    out = ("--out", tmp_path / "out")
+    assert "was tuned in 4/4" in refused(capsys, "generate", tmp_path / "tuned", "--meter", "3/4", *out)
+    assert "'waltz'" in refused(capsys, "generate", tmp_path / "mine", "--meter", "waltz", *out)
+    (tmp_path / "waltz.toml").write_text('extends = "gauldin"\nmeter = "3/4"\n')
+    of_book = ("--meter", "4/4", "--smc", 8, "--rules", tmp_path / "waltz.toml")
+    assert "are for 3/4" in refused(capsys, "generate", tmp_path / "mine", *of_book, *out)
+    assert not (tmp_path / "out").exists()
