@@ -168,7 +168,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     file = arguments.out / "frontier.json"
     points: list[dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else []
-    note_rnn, book = NoteRNN.load("note_rnn"), load_rulebook("magenta")
+    note_rnn, book = NoteRNN.load("event_rnn"), load_rulebook("magenta")
     events = rltuner.preset("quick").events
     wanted = [
         (seed, way, value, find)

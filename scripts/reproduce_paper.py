@@ -1,4 +1,4 @@
-"""Tunes Q, Psi and G from the shipped Note RNN with the best preset, and prints the paper's table with what it lacked.
+"""Tunes Q, Psi and G from the paper's network with the best preset, and prints the paper's table with what it lacked.
 
     python scripts/reproduce_paper.py                       # q, psi and g as shipped, into runs/paper/
     python scripts/reproduce_paper.py psi --seeds 0 1 2     # three seeds of psi
@@ -27,6 +27,7 @@ from rltuner.networks.compose import compose
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import load
 from rltuner.rules import load_rulebook
+from rltuner.tuning.presets import EVENT_RNN
 
 COUNT, LENGTH = 100_000, 32
 SHIPPED = {"q": 6, "psi": 0, "g": 0}  # seeds
@@ -41,7 +42,7 @@ MORE = (
 
 def figures(source: str, temperature: float, c: float) -> dict[str, float]:
     """The paper's rows and more of `COUNT` melodies, one ancestral pass each from random-note primers."""
-    policy, book, note_rnn = load(source), load_rulebook("magenta"), NoteRNN.load("note_rnn")
+    policy, book, note_rnn = load(source), load_rulebook("magenta"), NoteRNN.load(EVENT_RNN)
     melodies = compose(policy, COUNT, LENGTH, seed=2026, temperature=temperature)
     found = measure(policy, note_rnn, melodies[:10_000], book, c)
     return {
@@ -74,10 +75,10 @@ def main() -> None:
                 config = rltuner.preset("best", algo=algo, seed=seed, out=run, threads=arguments.threads)
                 sources[f"{algo} (seed {seed})"] = str(run if run.exists() else rltuner.finetune(config))
     c = rltuner.preset("best", algo="psi").c
-    columns = {"note_rnn": figures("note_rnn", 1.0, c)}
+    columns = {EVENT_RNN: figures(EVENT_RNN, 1.0, c)}
     columns |= {name: figures(source, 1.0, c) for name, source in sources.items()}
     for column in columns.values():
-        column["edit_share"] = column["edit_distance"] / columns["note_rnn"]["edit_distance"]
+        column["edit_share"] = column["edit_distance"] / columns[EVENT_RNN]["edit_distance"]
     text = (
         f"{COUNT:,} melodies of {LENGTH} events, temperature 1, random-note primers; J at c = {c:g}.\n\n"
         + markdown_table(without_intervals(columns | PUBLISHED), (*PAPER_ROWS, *MORE))

@@ -18,10 +18,14 @@ SMALL_STEPS: dict[str, object] = {
     "value_learning_rate": 1e-2,
 }
 
+# The paper's network, which hears the last event alone: what `best` was found for, and what the paper's settings mean.
+EVENT_RNN = "event_rnn"
+
 # What each preset changes of finetune's defaults.
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {},
     "best": {
+        "note_rnn": EVENT_RNN,
         "events": 3_600_000,  # besides those of the particles
         "gamma": 0.91,
         "trace": 0.7,
@@ -39,6 +43,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "least_distinct": 0.97,
     },
     "paper": {
+        "note_rnn": EVENT_RNN,
         "events": 1_000_000,
         "c": 0.5,
         "gamma": 0.5,
@@ -66,7 +71,13 @@ PRESETS: dict[str, dict[str, object]] = {
 # melodies, and steered ones tempt it there the sooner (docs/algorithms.md, "Collapse"). G's policy is p times what it
 # learned: the tonic after a primer that makes it unlikely takes a lower c and steered ones.
 Q_QUICK: dict[str, object] = {"gamma": 0.76, "likeliest": 1.0}
-Q_BEST: dict[str, object] = {**Q_QUICK, **SMALL_STEPS, "replayed": 1.0, "events": 2_500_000}
+Q_BEST: dict[str, object] = {
+    "note_rnn": EVENT_RNN,
+    **Q_QUICK,
+    **SMALL_STEPS,
+    "replayed": 1.0,
+    "events": 2_500_000,
+}
 G_BEST: dict[str, object] = {"c": 0.65, "smc_later": 0.333, "repeated": 1.2}
 OF_ALGORITHM: dict[tuple[str, str], dict[str, object]] = {
     ("quick", "q"): Q_QUICK,
