@@ -24,7 +24,8 @@ class EvaluateConfig:
     key: str = "C major"
     """Judges the notes in key and the tonic."""
     meter: str | None = None
-    """Bars of human tunes (4/4 where not given) and of files (their own where not given); checkpoints have their own."""
+    """Bars of human tunes and of Note RNNs' melodies (4/4 where not given) and of files (their own where not given);
+    tuned policies have their own."""
     rules: str | None = None
     """Also give what each rule of this book pays: a shipped name, a .toml file, or a Python rule file (which is run)."""
     c: float = DEFAULT_C

@@ -192,8 +192,8 @@ def test_files_in_two_metres_are_refused_unless_one_is_given(tmp_path: Path) -> 
 
 
 def test_sources_on_different_grids_are_named() -> None:
-    with pytest.raises(InputError, match="note_rnn is in 4/4, human in 3/4"):
-        run(EvaluateConfig(("note_rnn", "human"), count=10, meter="3/4", threads=1))
+    with pytest.raises(InputError, match="psi is in 4/4, human in 3/4"):
+        run(EvaluateConfig(("psi", "human"), count=10, meter="3/4", threads=1))
 
 
 def test_degenerate_melodies_have_values_and_no_warnings(tmp_path: Path) -> None:
