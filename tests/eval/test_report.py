@@ -196,6 +196,14 @@ def test_sources_on_different_grids_are_named() -> None:
         run(EvaluateConfig(("psi", "human"), count=10, meter="3/4", threads=1))
 
 
+def test_a_note_rnn_is_judged_in_the_metre_that_is_asked_for() -> None:
+    found = run(
+        EvaluateConfig(("note_rnn", "human"), count=40, length=24, meter="3/4", primer="none", threads=1)
+    )
+    both = [source["metrics"]["held_out_downbeat_onset"]["value"] for source in found["sources"].values()]
+    assert both[0] == pytest.approx(both[1], abs=0.3)  # two bars of three beats: it begins both of them
+
+
 def test_degenerate_melodies_have_values_and_no_warnings(tmp_path: Path) -> None:
     Melodies([[14] + [NO_EVENT] * 31]).to_midi(tmp_path / "one_note.mid")
     with warnings.catch_warnings():
