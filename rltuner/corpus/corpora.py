@@ -87,11 +87,11 @@ def load_corpus(
         say(f"terms of {name}: {TERMS[name]}")
     items, unreadable, key = items_of(files)
     cached = _cache_file(cache_dir, name, f"{key} {vocabulary.min_pitch} {vocabulary.max_pitch}")
-    corpus = _from_cache(cached, name)
+    corpus = _from_cache(cached, name, vocabulary)
     if corpus is None:
         with _cache_lock(cached) as is_kept:
             # Another process may have parsed the same meanwhile.
-            corpus = _from_cache(cached, name) if is_kept else None
+            corpus = _from_cache(cached, name, vocabulary) if is_kept else None
             if corpus is None:
                 results = [*unreadable, *_parse(items, vocabulary, jobs, progress)]
                 corpus = _collect(name, results)
@@ -165,10 +165,12 @@ def _cache_file(cache_dir: str | os.PathLike[str] | None, name: str, key: str) -
     return folder / f"corpus-{label}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
 
 
-def _from_cache(file: Path, name: str) -> Corpus | None:
+def _from_cache(file: Path, name: str, vocabulary: Vocabulary) -> Corpus | None:
     """The cached corpus; None where there is none, or it is damaged (then it is parsed again)."""
     try:
         tunes, info = load_tunes(file)
+        if any(max((*tune.pickup, *tune.events), default=0) >= vocabulary.size for tune in tunes):
+            return None
         counts = {str(reason): int(count) for reason, count in info["counts"].items()}
         return Corpus(name, tunes, counts, [str(line) for line in info["broken"]])
     except (InputError, KeyError, AttributeError, TypeError, ValueError):

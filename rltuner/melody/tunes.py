@@ -118,6 +118,8 @@ def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]
         cards, info = content["tunes"], content["info"]
         _check_layout(events, offsets, len(cards))
         flat, bounds = events.tolist(), offsets.tolist()
+        for card in cards:
+            _check_card(card)
         tunes = [
             Tune(
                 title=str(card["title"]),
@@ -126,8 +128,8 @@ def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]
                 meter=Meter(*card["meter"]),
                 events=tuple(flat[start:end]),
                 key=str(card["key"]),
-                pickup=_pickup(card.get("pickup", [])),
-                rhythm=str(card.get("rhythm", "")),
+                pickup=tuple(card.get("pickup", [])),
+                rhythm=card.get("rhythm", ""),
             )
             for card, start, end in zip(cards, bounds, bounds[1:], strict=False)
         ]
@@ -142,11 +144,17 @@ def load_tunes(path: str | os.PathLike[str]) -> tuple[list[Tune], dict[str, Any]
     return tunes, info
 
 
-def _pickup(events: Any) -> tuple[int, ...]:
-    """A pickup as a file has it; InputError where it is no list of event classes."""
-    if not isinstance(events, list) or any(type(e) is not int or not 0 <= e <= MAX_CLASS for e in events):
-        raise InputError(f"pickup {str(events)[:40]}: expected event classes of 0 to {MAX_CLASS}")
-    return tuple(events)
+def _check_card(card: Mapping[str, Any]) -> None:
+    """InputError where a metre is not two whole numbers, a pickup not fewer event classes than a bar, a kind no text."""
+    meter, pickup, rhythm = card["meter"], card.get("pickup", []), card.get("rhythm", "")
+    if not isinstance(meter, list) or len(meter) != 2 or any(type(steps) is not int for steps in meter):
+        raise InputError(f"meter {str(meter)[:40]}: expected two whole numbers")
+    if not isinstance(pickup, list) or any(type(e) is not int or not 0 <= e <= MAX_CLASS for e in pickup):
+        raise InputError(f"pickup {str(pickup)[:40]}: expected event classes of 0 to {MAX_CLASS}")
+    if len(pickup) >= max(1, meter[0]):
+        raise InputError(f"pickup of {len(pickup)} events: a bar has {meter[0]}")
+    if not isinstance(rhythm, str):
+        raise InputError(f"rhythm {str(rhythm)[:40]}: expected a text")
 
 
 def _content(metadata: Mapping[str, str]) -> dict[str, Any]:

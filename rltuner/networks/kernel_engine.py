@@ -105,6 +105,10 @@ class KernelEngine(TorchEngine):
     def __init__(
         self, policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Loss, threads: int
     ) -> None:
+        if value.network.inputs.names != policy.network.inputs.names:
+            raise ValueError(
+                f"V hears {value.network.inputs.names}, the policy {policy.network.inputs.names}: they share their rows"
+            )
         super().__init__(policy, value, note_rnn, loss, threads)
         for network in (policy.network, value):
             self.weights(network)  # packed before the kernels look at them
@@ -138,6 +142,7 @@ class KernelEngine(TorchEngine):
         self, network: NoteRNN, heard: Heard, melodies: Melodies, log_prior: Tensor | None
     ) -> Tensor:
         hidden, played = network.hidden_states(heard), network.played(heard)
+        network.refuse_unknown_classes(melodies.events, 0)
         return advantages(hidden, network.output, played, melodies.events, log_prior, self.backup.is_soft)
 
     def _gradients(

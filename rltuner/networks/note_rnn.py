@@ -89,14 +89,15 @@ class NoteRNN(nn.Module):
         self.inputs.check_meter(meter)
         self._meter = meter
 
-    def begin(self, count: int, context: int = 1, length: Length = None) -> State:
-        """The state before anything is heard of `count` melodies in the network's metre.
+    def begin(self, count: int, context: int = 1, length: Length = None, meter: Meter | None = None) -> State:
+        """The state before anything is heard of `count` melodies.
 
         Args:
           context: how many events are heard before the melodies' own; 0 counts as 1, the zero input.
           length: of each melody, in events; None where it is unknown.
+          meter: of the melodies; the network's where not given.
         """
-        return State(None, begin(count, context, length, self.meter))
+        return State(None, begin(count, context, length, meter if meter is not None else self.meter))
 
     def features(self, rows: Tensor, layers: list[tuple[Tensor, Tensor]] | None = None) -> tuple[Tensor, Any]:
         """The last layer's hidden states, float32 [B, T, H], and (h, c) of each layer after the last step.
@@ -160,6 +161,7 @@ class NoteRNN(nn.Module):
         Tuning goes through here. Without gradients, on the CPU, the layers are unrolled by `kernels`, up to rounding
         the same in less than half of nn.LSTM's time.
         """
+        self.refuse_unknown_classes(heard.begun.past, -1)
         rows = self.inputs.rows(heard)
         if torch.is_grad_enabled() or not self.can_be_compiled(heard.events):
             return self.features(rows.all())[0].transpose(0, 1)[heard.skipped :]
@@ -265,7 +267,8 @@ class NoteRNN(nn.Module):
             if not isinstance(inputs, list) or any(not isinstance(name, str) for name in inputs):
                 raise TypeError("inputs: a list of names")
             vocabulary, meter = Vocabulary(*pitches), Meter(*steps)
-            shape = (vocabulary, sizes, meter, 0, Inputs(vocabulary, inputs).names)
+            shape = (vocabulary, sizes, meter, 0, (heard := Inputs(vocabulary, inputs)).names)
+            heard.check_meter(meter)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: config.json does not describe a Note RNN ({error})") from None
         if tensors is not None:

@@ -101,7 +101,7 @@ def _steer(
     device = next(proposal.parameters()).device
     heard = (context if context.shape[1] else torch.full((len(context), 1), -1)).to(device)
     state = proposal.begin(len(context), heard.shape[1], length)
-    prior_state = note_rnn.begin(len(context), heard.shape[1], length)
+    prior_state = note_rnn.begin(len(context), heard.shape[1], length, proposal.meter)
     for position in range(heard.shape[1]):
         log_policy, state = proposal.step(heard[:, position], state)
         logits, prior_state = note_rnn.step(heard[:, position], prior_state)

@@ -94,7 +94,7 @@ class Policy(nn.Module):
 
     def begin(self, count: int, context: int = 1, length: Length = None) -> PolicyState:
         """The state before anything is heard; see `NoteRNN.begin`."""
-        prior = self.prior.begin(count, context, length) if self.prior is not None else None
+        prior = self.prior.begin(count, context, length, self.meter) if self.prior is not None else None
         return PolicyState(self.network.begin(count, context, length), prior)
 
     def step(self, events: Tensor, state: PolicyState | None = None) -> tuple[Tensor, PolicyState]:

@@ -89,7 +89,9 @@ def read_primer(file: str, policy: Hearer, shift: int = 0, key: str = "") -> Ten
     own, size = policy.vocabulary, policy.meter.steps_per_bar
     written = song.melody.events[0].tolist()
     missing = -len(written) % size
-    events = [*song.pickup, *written, *[NOTE_OFF, *[NO_EVENT] * (missing - 1)][:missing]]
+    events = [*song.pickup, *written]
+    sounds = next((event for event in reversed(events) if event != NO_EVENT), NOTE_OFF) != NOTE_OFF
+    events += [NOTE_OFF if sounds and k == 0 else NO_EVENT for k in range(missing)]
     melody = Melodies([events], None, None, song.melody.vocabulary, song.melody.meter)
     pitches = melody.pitch[melody.is_onset]
     low, high = own.min_pitch + shift, own.max_pitch - 1 + shift

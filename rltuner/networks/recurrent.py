@@ -78,5 +78,11 @@ class Unroller:
         self._apply: Callable[..., Tensor] = Unrolled.apply
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """The last layer's hidden states, float32 [T, B, H], of rows int64 [B, T, K] (`Rows.all`)."""
+        """The last layer's hidden states, float32 [T, B, H], of rows int64 [B, T, K] (`Rows.all`).
+
+        IndexError for a row that there is not, which the kernels would read without a check.
+        """
+        last = self._weights[0].shape[1]
+        if rows.numel() and not 0 <= int(rows.min()) <= int(rows.max()) <= last:
+            raise IndexError(f"rows outside 0 to {last}, those of the first layer")
         return self._apply(rows, self._classes, self._pool, self._threads, *self._weights)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pretty_midi
@@ -15,6 +16,7 @@ from rltuner.corpus.parse_worker import parse_task
 from rltuner.corpus.workers import Failed
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, Meter, Vocabulary
+from rltuner.melody.tunes import save_tunes
 from rltuner.reading import parse as parse_module
 from rltuner.reading.songs import read_song
 from rltuner.reading.time_limit import OutOfTimeError
@@ -150,6 +152,9 @@ def test_a_damaged_cache_is_parsed_again(tmp_path: Path) -> None:
     first = load(FIXTURES, tmp_path, quiet=True)
     (cached,) = tmp_path.glob("*.safetensors")
     cached.write_bytes(cached.read_bytes()[:100])
+    assert load(FIXTURES, tmp_path, quiet=True) == first
+    foreign = [replace(first.tunes[0], events=(127,) * 16), *first.tunes[1:]]  # classes that there are not
+    save_tunes(cached, foreign, {"counts": first.counts, "broken": first.broken})
     assert load(FIXTURES, tmp_path, quiet=True) == first
 
 

@@ -89,6 +89,7 @@ def test_generate_says_where_a_policy_composes_beyond_what_it_was_tuned_on(
     ("tune", "context"),
     [
         ("E2|C4|D4|", [18, *[1] * 7, 14, *[1] * 15, 16, *[1] * 15]),  # a pickup of two beats
+        ("C4|D2z2|", [14, *[1] * 15, 16, *[1] * 7, 0, *[1] * 7]),
         ("C4|D4|", [14, *[1] * 15, 16, *[1] * 15]),
     ],
 )
@@ -107,3 +108,10 @@ def test_a_primer_that_ends_in_mid_bar_is_silent_to_the_bar_line(
     context = read_primer(str(tmp_path / "a.mid"), load(tiny))[0].tolist()
     after = [0] + [1] * (-length % 16 - 1) if length % 16 else []
     assert context == [14] + [1] * (length - 1) + after
+
+
+def test_silence_is_silence_however_the_primer_is_filled_up(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.abc").write_text(ABC.format("3/4", "CDE|F3|G z2|"))  # 36 events, in bars of 16
+    context = read_primer(str(tmp_path / "a.abc"), load(tiny))[0].tolist()
+    assert len(context) == 48
+    assert context[24:] == [21, 1, 1, 1, 0, *[1] * 19]

@@ -221,10 +221,16 @@ def test_a_pickup_and_the_kind_of_tune_go_through_a_file(tmp_path: Path) -> None
     tune = Tune("t", "s", "", Meter(), (14,) * 16, "C major", (20, 1), "reel")
     save_tunes(tmp_path / "a.safetensors", [tune], {})
     assert load_tunes(tmp_path / "a.safetensors")[0] == [tune]
-    damaged = (tmp_path / "a.safetensors").read_bytes().replace(b"[20, 1]", b"[20,-1]")
-    (tmp_path / "a.safetensors").write_bytes(damaged)
-    with pytest.raises(InputError, match="pickup"):
-        load_tunes(tmp_path / "a.safetensors")
+    whole = (tmp_path / "a.safetensors").read_bytes()
+    for right, wrong, said in (
+        (b"[20, 1]", b"[20,-1]", "pickup"),
+        (b'\\"reel\\"', b"[1, 234]", "rhythm"),
+        (b"[16, 4]", b"[1.0,1]", "meter"),
+        (b"[16, 4]", b"[2 , 1]", "a bar has 2"),
+    ):
+        (tmp_path / "a.safetensors").write_bytes(whole.replace(right, wrong))
+        with pytest.raises(InputError, match=said):
+            load_tunes(tmp_path / "a.safetensors")
 
 
 def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rltuner.melody import Meter, Vocabulary
+from rltuner.melody import Melodies, Meter, Vocabulary
 from rltuner.networks.algorithms import BACKUPS, Loss, Psi
 from rltuner.networks.compose import compose
 from rltuner.networks.inputs.heard import inputs_of
@@ -169,6 +169,20 @@ def test_both_engines_give_the_same_of_the_same_melodies(
     ]
     for part, gradient in zip(by_parameter, gradients, strict=True):
         torch.testing.assert_close(part, gradient, atol=1e-5, rtol=1e-3)
+
+
+def test_an_event_that_there_is_not_is_refused_before_the_kernels_read_it() -> None:
+    _, engine = engines("psi", 1)
+    melodies = Melodies([[2, 3, 37]], None, [[4]], Vocabulary(0, 128), METER)  # the last is heard by nobody
+    with pytest.raises(IndexError):
+        engine.scores(engine.policy.network, engine.value, melodies, None)
+
+
+def test_a_value_network_that_hears_other_things_is_refused() -> None:
+    policy = some_policy("psi", inputs=INPUTS)
+    value = ValueNetwork(NoteRNN(VOCABULARY, (7,), METER), 4, 9, 10.0, seed=4)
+    with pytest.raises(ValueError, match="V hears"):
+        KernelEngine(policy, value, policy.network, Loss(0.0, 10.0), 1)
 
 
 class Doubled(Psi):

@@ -236,3 +236,33 @@ def test_a_checkpoint_of_inputs_that_are_not_known_says_so(tmp_path) -> None:  #
     config.write_text(config.read_text().replace('"clock"', '"weather"'))
     with pytest.raises(InputError, match="unknown input 'weather'"):
         NoteRNN.load(tmp_path / "mine")
+
+
+def test_hostile_names_of_inputs_are_one_short_line() -> None:
+    for names in (["event", "\n\x1b[31mfoo" * 99], ["event"] * 100_000):
+        with pytest.raises(InputError) as error:
+            Inputs(SMALL, names)
+        assert len(str(error.value)) < 400
+        assert str(error.value).isprintable()
+
+
+def test_a_policys_prior_hears_the_metre_that_the_policy_composes_in() -> None:
+    policy = policy_of("g")
+    policy.network.meter = Meter(4, 2)  # and not the prior's
+    melodies = policy.compose(5, 30, primer="none", seed=2)
+    assert melodies.meter == Meter(4, 2)
+    drawn, state = [], policy.begin(5, 0, 30)
+    heard = torch.full((5,), -1)
+    for t in range(30):
+        log_policy, state = policy.step(heard, state)
+        drawn.append(log_policy.gather(1, melodies.events[:, t : t + 1])[:, 0])
+        heard = melodies.events[:, t]
+    torch.testing.assert_close(policy.log_prob(melodies), torch.stack(drawn, dim=1), atol=1e-5, rtol=0)
+
+
+def test_a_checkpoint_whose_metre_its_clock_cannot_hold_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    NoteRNN(SMALL, (3,), inputs=("event", "clock")).save(tmp_path / "mine")
+    config = tmp_path / "mine" / "config.json"
+    config.write_text(config.read_text().replace("16,", "27,").replace("4\n  ]", "9\n  ]"))
+    with pytest.raises(InputError, match=r"mine: config.json does not describe a Note RNN .*9 sixteenths"):
+        NoteRNN.load(tmp_path / "mine")

@@ -71,6 +71,14 @@ def test_unrolled_for_training_it_is_torchs_lstm_there_and_back(
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
+def test_a_row_that_there_is_not_is_refused_before_the_kernels_read_it() -> None:
+    model = NoteRNN(hidden_sizes=(4,))
+    unroller = Unroller(model.layers, model.vocabulary.size, 1)
+    for row in (-1, 39, 127):
+        with pytest.raises(IndexError):
+            unroller(torch.tensor([[[3], [row]]]))
+
+
 def test_with_gradients_it_is_torchs_lstm() -> None:
     model, events = NoteRNN(hidden_sizes=(6, 5)), some_events(3, 11)
     found = torch.autograd.grad(model.unrolled(heard(events)).sum(), list(model.parameters()))

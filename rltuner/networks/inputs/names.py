@@ -14,6 +14,7 @@ def checked_inputs(names: Sequence[str]) -> tuple[str, ...]:
     """The names in that order. InputError for a name that is none, or comes twice, or where "event" is not among them."""
     unknown = [name for name in names if name not in INPUTS]
     if unknown or len(set(names)) < len(names) or "event" not in names:
-        wrong = f"unknown input {unknown[0]!r}" if unknown else "each once, and event among them"
-        raise InputError(f"inputs = {', '.join(map(str, names))}: {wrong}; there are {', '.join(INPUTS)}")
+        wrong = f"unknown input {unknown[0][:40]!r}" if unknown else "each once, and event among them"
+        shown = ", ".join(repr(name[:40]) for name in names[: len(INPUTS)])
+        raise InputError(f"inputs = {shown}: {wrong}; there are {', '.join(INPUTS)}")
     return tuple(name for name in INPUTS if name in names)
