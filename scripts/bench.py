@@ -9,6 +9,7 @@ python scripts/bench.py all
 
 from __future__ import annotations
 
+import itertools
 import resource
 import statistics
 import sys
@@ -104,11 +105,13 @@ def bench_compose() -> None:
 
 def bench_tune() -> None:
     """Whole rounds of each algorithm by preset quick, which learns 6.4 events for each composed one like the paper's code
-    (32 transitions every 5 events); what of them is matrix products; then the parts of a round of Psi.
+    (32 transitions every 5 events), from the shipped network and from one that hears the last event alone; what of the
+    latter's are matrix products; then the parts of a round of Psi.
     """
     torch.set_num_threads(2)
-    note_rnn, book = NoteRNN.load("note_rnn"), load_rulebook("magenta")
-    for algo in ("psi", "q", "g"):
+    book = load_rulebook("magenta")
+    for name, algo in itertools.product(("note_rnn", "event_rnn"), ("psi", "q", "g")):
+        note_rnn = NoteRNN.load(name)
         config = rltuner.preset("quick", algo=algo)
         learner, replay = Learner(note_rnn, config), Replay(config.replay)
         generator = torch.Generator().manual_seed(0)
@@ -118,10 +121,11 @@ def bench_tune() -> None:
         seconds = timed(lambda: tune_round(learner, replay, book, generator, 5), 11)  # noqa: B023
         learned = config.passes * (1 + config.replayed) * events / seconds[0]
         report(
-            f"tune: a round of {algo}, 6.4 learned an event",
+            f"tune {name}: a round of {algo}",
             seconds,
             f"{events / seconds[0]:,.0f} events/s composed, {learned:,.0f} learned",
         )
+    note_rnn = NoteRNN.load("event_rnn")
     report_products(note_rnn, book)
     config = rltuner.preset("quick")
     learner, generator = Learner(note_rnn, config), torch.Generator().manual_seed(0)
