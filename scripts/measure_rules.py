@@ -91,7 +91,7 @@ def print_rules() -> None:
     tunes = major_tunes(Meter())
     human, owner, first, last = windows_by_tune(tunes, LENGTH)
     which = {"all": torch.ones_like(first), "first": first, "last": last}
-    composed = rltuner.load("note_rnn").compose(SAMPLES, LENGTH, seed=0)
+    composed = rltuner.load("event_rnn").compose(SAMPLES, LENGTH, seed=0)
     random = Melodies(torch.randint(38, (SAMPLES, LENGTH), generator=torch.Generator().manual_seed(0)))
     print(
         f"{len(tunes)} tunes, {len(human)} windows, {int(first.sum())} of them first ones; {SAMPLES:,} samples\n"
@@ -111,7 +111,7 @@ def print_rules() -> None:
 
 def print_metres() -> None:
     """The gauldin book's total in every metre of the corpus: windows of two bars at least, and samples as long."""
-    book, policy = load_rulebook("gauldin"), rltuner.load("note_rnn")
+    book, policy = load_rulebook("gauldin"), rltuner.load("event_rnn")
     print("\n| metre | tunes | windows | human | Note RNN | d |")
     print("|---|---:|---:|---:|---:|---:|")
     for signature, bars in (("4/4", 2), ("6/8", 3), ("2/4", 4), ("3/4", 3), ("9/8", 2)):
