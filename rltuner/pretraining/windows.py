@@ -50,14 +50,13 @@ class _OfMeter:
         before = MOST_CONTEXT * self.meter.steps_per_bar
         rows = [[-1] * (before - len(tune.pickup)) + [*tune.pickup, *tune.events] for tune in tunes]
         self.events = torch.tensor([event for row in rows for event in row], dtype=torch.int64)
-        ends = torch.tensor([len(row) for row in rows]).cumsum(0)
+        sizes = torch.tensor([len(row) for row in rows])
+        ends = sizes.cumsum(0)
         self.bars = torch.tensor([len(tune.events) // self.meter.steps_per_bar for tune in tunes])
         self.starts = ends - self.bars * self.meter.steps_per_bar
         is_onset = self.events >= NUM_SPECIAL_EVENTS
         latest = torch.where(is_onset, torch.arange(len(is_onset)), -1).cummax(dim=0).values
-        is_own = latest >= torch.repeat_interleave(
-            ends - ends.diff(prepend=ends.new_zeros(1)), ends.diff(prepend=ends.new_zeros(1))
-        )
+        is_own = latest >= (ends - sizes).repeat_interleave(sizes)
         self.last_note = torch.where(is_own, self.events[latest.clamp(min=0)], -1)
         """The last note that began at each event or before it, as a class; -1 where the tune has none yet."""
 
