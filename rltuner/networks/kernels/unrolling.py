@@ -16,8 +16,8 @@ from rltuner.networks.kernels.recurrence import uninitialised
 
 
 class Unrolled(torch.autograd.Function):
-    """The last layer's hidden states at every step from the zero state, [T, B, H]: torch.nn.LSTM's up to rounding, in a
-    third of the time. Each thread takes a share of the melodies.
+    """The last layer's hidden states at every step from the zero state, [T, B, H]: torch.nn.LSTM's up to rounding, in
+    less than half of the time. Each thread takes a share of the melodies.
 
     Arguments of `apply`:
       rows: that the first layer adds up (`Rows.all`), int64 [B, T, K]. Whether its table has them is for the caller to
