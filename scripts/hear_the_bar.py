@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for meter in options.meters:
         found = columns(options.source, Meter.parse(meter), options.bars)
         title = f"\n{options.bars} bars of {meter}, {COUNT:,} melodies, temperature 1\n\n"
-        output_console.print(title + markdown_table(found, ROWS), markup=False, soft_wrap=True)
+        output_console.print(title + markdown_table(found, ROWS, True), markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

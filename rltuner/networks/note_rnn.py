@@ -169,10 +169,8 @@ class NoteRNN(nn.Module):
         from rltuner.networks.kernels.recurrence import hidden_states
 
         of_events = self.inputs.of_events
-        table, layers = (
-            table_of(self.layers[0], self.vocabulary.size),
-            [weights_of(layer) for layer in self.layers],
-        )
+        table = table_of(self.layers[0], self.vocabulary.size)
+        layers = [weights_of(layer) for layer in self.layers]
         found = hidden_states(table, rows.places, rows.with_places(of_events), of_events, layers)
         return found[heard.skipped :]
 
@@ -267,8 +265,9 @@ class NoteRNN(nn.Module):
             if not isinstance(inputs, list) or any(not isinstance(name, str) for name in inputs):
                 raise TypeError("inputs: a list of names")
             vocabulary, meter = Vocabulary(*pitches), Meter(*steps)
-            shape = (vocabulary, sizes, meter, 0, (heard := Inputs(vocabulary, inputs)).names)
+            heard = Inputs(vocabulary, inputs)
             heard.check_meter(meter)
+            shape = (vocabulary, sizes, meter, 0, heard.names)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: config.json does not describe a Note RNN ({error})") from None
         if tensors is not None:

@@ -88,24 +88,14 @@ def test_a_run_is_as_long_as_the_melody_has_followed_what_it_played_then() -> No
 
 
 @pytest.mark.parametrize(
-    ("signature", "places"),
-    [
-        ((4, 4), 16),
-        ((3, 4), 12),
-        ((6, 8), 6),
-        ((9, 8), 18),
-        ((5, 4), 16),
-        ((7, 8), 14),
-        ((2, 4), 8),
-        ((12, 8), 24),
-    ],
+    "signature", [(4, 4), (3, 4), (6, 8), (9, 8), (5, 4), (7, 8), (2, 4), (12, 8), (2, 2), (3, 8), (6, 4)]
 )
-def test_the_clock_tells_the_places_of_a_bar_apart(signature: tuple[int, int], places: int) -> None:
-    """But for the third beat of five, which comes after two as the fourth of seven eighths comes after three."""
+def test_the_clock_tells_all_places_of_a_bar_apart(signature: tuple[int, int]) -> None:
+    """Of up to seven beats; of eight the fourth and the fifth are alike."""
     meter = Meter.from_time_signature(*signature)
     steps = torch.arange(meter.steps_per_bar)
     distinct = {tuple(place) for place in torch.stack(clock(steps, meter), dim=1).tolist()}
-    assert len(distinct) >= places
+    assert len(distinct) == meter.steps_per_bar
     ahead = torch.stack(clock(steps + 3 * meter.steps_per_bar, meter))
     assert torch.equal(ahead, torch.stack(clock(steps, meter)))
     before = torch.stack(clock(steps - meter.steps_per_bar, meter))

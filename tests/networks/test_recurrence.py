@@ -71,6 +71,16 @@ def test_unrolled_for_training_it_is_torchs_lstm_there_and_back(
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
+def test_what_was_unrolled_for_training_goes_back_once() -> None:
+    """Its memory becomes gradients on the way: a second way back would give others, without a word."""
+    model = NoteRNN(hidden_sizes=(7,))
+    rows = model.inputs.rows(heard(some_events(3, 4))).all()
+    total = Unroller([*model.layers], model.vocabulary.size, 1)(rows).sum()
+    total.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="once"):
+        total.backward()
+
+
 def test_a_row_that_there_is_not_is_refused_before_the_kernels_read_it() -> None:
     model = NoteRNN(hidden_sizes=(4,))
     unroller = Unroller(model.layers, model.vocabulary.size, 1)

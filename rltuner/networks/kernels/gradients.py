@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rltuner.networks.kernels.compiled.learning import gradients_of
-from rltuner.networks.kernels.compiled.tiles import Array, padded
-from rltuner.networks.kernels.recurrence import uninitialised
+from rltuner.networks.kernels.recurrence import arrays_of, memory_for, uninitialised
 from rltuner.networks.weights import parts_of
 
 
@@ -88,11 +87,11 @@ class Gradients:
         loss = np.zeros(1)
         steps = rows.shape[1]
         self.kernel(
-            _arrays(self._of_policy),
-            _arrays(self._of_value[1:]),
-            *_arrays(self._of_value[:1]),
-            _memory(steps, batch, self._sizes),
-            _memory(steps, batch, self._sizes_of_value),
+            arrays_of(self._of_policy),
+            arrays_of(self._of_value[1:]),
+            *arrays_of(self._of_value[:1]),
+            memory_for(steps, batch, self._sizes),
+            memory_for(steps, batch, self._sizes_of_value),
             rows.contiguous().numpy(),
             places.contiguous().numpy(),
             of_events,
@@ -104,20 +103,9 @@ class Gradients:
             self._limit,
             self._scale,
             share,
-            _arrays(by_policy),
-            _arrays(by_value[1:]),
-            *_arrays(by_value[:1]),
+            arrays_of(by_policy),
+            arrays_of(by_value[1:]),
+            *arrays_of(by_value[:1]),
             loss,
         )
         return float(loss[0]), found
-
-
-def _arrays(parameters: list[nn.Parameter] | list[Tensor]) -> tuple[Array, ...]:
-    """As the kernel wants them: all with two dimensions."""
-    return tuple(np.atleast_2d(parameter.detach().numpy()) for parameter in parameters)
-
-
-def _memory(steps: int, batch: int, sizes: tuple[int, ...]) -> tuple[Array, ...]:
-    """Gates, cells and hidden states of each layer, not initialised."""
-    widths = [width for units in sizes for width in (padded(4 * units), units, units)]
-    return tuple(uninitialised(steps, batch, width).numpy() for width in widths)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rltuner.networks.kernels.compiled.lstm import step_forward, unroll
-from rltuner.networks.kernels.compiled.tiles import padded
+from rltuner.networks.kernels.compiled.tiles import Array, padded
 
 
 def with_places(table: Tensor, places: Tensor, of_events: int) -> Tensor:
@@ -24,6 +25,17 @@ def with_places(table: Tensor, places: Tensor, of_events: int) -> Tensor:
 def uninitialised(*shape: int) -> Tensor:
     """A float32 tensor to be filled."""
     return torch.empty(shape, dtype=torch.float32)
+
+
+def arrays_of(weights: Sequence[Tensor]) -> tuple[Array, ...]:
+    """Weights as the kernels of several layers want them: all with two dimensions."""
+    return tuple(np.atleast_2d(weight.detach().numpy()) for weight in weights)
+
+
+def memory_for(steps: int, batch: int, sizes: Sequence[int]) -> tuple[Array, ...]:
+    """Gates, cells and hidden states of each layer, not initialised (`compiled.layers`)."""
+    widths = [width for units in sizes for width in (padded(4 * units), units, units)]
+    return tuple(uninitialised(steps, batch, width).numpy() for width in widths)
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -11,8 +10,7 @@ import torch
 from torch import Tensor
 
 from rltuner.networks.kernels.compiled.layers import unrolling_of
-from rltuner.networks.kernels.compiled.tiles import Array, padded
-from rltuner.networks.kernels.recurrence import uninitialised
+from rltuner.networks.kernels.recurrence import arrays_of, memory_for
 
 
 class Unrolled(torch.autograd.Function):
@@ -35,11 +33,11 @@ class Unrolled(torch.autograd.Function):
         size = max(1, -(-count // threads))
         shares = [slice(first, first + size) for first in range(0, max(1, count), size)]
         sizes = [weight_hh.shape[1] for weight_hh in weights[1::4]]
-        arrays = _arrays(weights)
+        arrays = arrays_of(weights)
         known = [
             (
                 arrays,
-                _memory(part.shape[1], len(part), sizes),
+                memory_for(part.shape[1], len(part), sizes),
                 part.transpose(0, 1).contiguous().numpy(),
                 np.empty((0, 0), np.int64),
                 classes + 1,
@@ -54,26 +52,18 @@ class Unrolled(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, by_hidden: Tensor) -> tuple[Any, ...]:
+        if ctx.known is None:
+            raise RuntimeError("Unrolled goes back once: on the way what it remembered became gradients")
         _, back = unrolling_of(len(ctx.weights) // 4)
 
         def of_share(number: int) -> list[Tensor]:
             found = [torch.empty_like(weight) for weight in ctx.weights]
             part = by_hidden[:, ctx.shares[number]].contiguous().numpy()
-            back(*ctx.known[number], part, _arrays(found))
+            back(*ctx.known[number], part, arrays_of(found))
             return found
 
         first, *others = ctx.pool.map(of_share, range(len(ctx.shares)))
         for more in others:
             torch._foreach_add_(first, more)
+        ctx.known = None
         return None, None, None, None, *first
-
-
-def _arrays(weights: Sequence[Tensor]) -> tuple[Array, ...]:
-    """As the kernels want them: all with two dimensions."""
-    return tuple(np.atleast_2d(weight.detach().numpy()) for weight in weights)
-
-
-def _memory(steps: int, batch: int, sizes: Sequence[int]) -> tuple[Array, ...]:
-    """Gates, cells and hidden states of each layer, not initialised."""
-    widths = [width for units in sizes for width in (padded(4 * units), units, units)]
-    return tuple(uninitialised(steps, batch, width).numpy() for width in widths)
