@@ -12,11 +12,13 @@ from torch import Tensor
 from rltuner.eval.copying import SIZES, Copy, TrainingTunes
 from rltuner.eval.counts import Counts, Estimate, effect_size, estimates, in_batches, mean_of, replicate
 from rltuner.eval.diversity import distinct, distinct_ngrams, mean_edit_distance, nearest_similarity
-from rltuner.eval.likeness import SAMPLE, classifier_accuracy, cut, feature_overlaps
+from rltuner.eval.form import FORM, FORM_IN_KEY
+from rltuner.eval.likeness import SAMPLE, cut, feature_overlaps
 from rltuner.eval.paper import row_counts, sounding_counts, start_counts
 from rltuner.eval.rewards import held_out_counts, held_out_rules, reward_counts
 from rltuner.eval.rows import SOUNDING
 from rltuner.eval.sources import HUMAN, Source
+from rltuner.eval.telling import LOGISTIC, TREES, told_apart
 from rltuner.eval.texture import FEATURES
 from rltuner.eval.tonality import notes_in_own_key
 from rltuner.melody import Melodies
@@ -123,7 +125,8 @@ def _counts(melodies: Melodies, standards: Standards) -> dict[str, Counts]:
         sounding = sounding_counts(part, key=standards.key)
         found |= {name + SOUNDING: entry for name, entry in sounding.items()}
         found["notes_in_own_key"] = notes_in_own_key(part)
-        found |= {name: mean_of(feature(part)) for name, feature in FEATURES.items()}
+        found |= {name: mean_of(feature(part)) for name, feature in {**FEATURES, **FORM}.items()}
+        found |= {name: mean_of(feature(part, standards.key)) for name, feature in FORM_IN_KEY.items()}
         found |= {f"copied_{n}grams": standards.training.shared_runs(part, n) for n in SIZES}
         found |= {f"held_out_{name}": entry for name, entry in held_out_counts(part, rules).items()}
         if standards.book is not None:
@@ -209,6 +212,9 @@ def _likeness(source: Source, standards: Standards) -> tuple[dict[str, Estimate]
     figures = {
         "overlap_area": Estimate(float(area.nanmean()), math.nan, math.nan),
         "overlap_divergence": Estimate(float(divergence.nanmean()), math.nan, math.nan),
-        "classifier": classifier_accuracy(melodies, human, groups, human_groups, seed=standards.seed),
+        **{
+            row: told_apart(judge, melodies, human, groups, human_groups, seed=standards.seed)
+            for row, judge in (("told_from_human", LOGISTIC), ("told_from_human_trees", TREES))
+        },
     }
-    return figures, min(SAMPLE, len(melodies))
+    return figures, min(SAMPLE, len(melodies), len(human))

@@ -1,13 +1,11 @@
-"""Likeness to human music: distances between melodies, and whether a classifier can tell two sets of them apart.
+"""Likeness to human music: distances between melodies, by what `rltuner.eval.texture` measures of each.
 
-Both work on `features`: what `rltuner.eval.texture` measures of each melody. Both are given the held-out human tunes as
-the reference, and samples of fixed size, so that sources compare.
+The held-out human tunes are the reference, and samples have a fixed size, so that sources compare.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rltuner.eval.counts import LEVEL, Estimate, batches
+from rltuner.eval.counts import batches
 from rltuner.eval.texture import FEATURES, inter_onset_histogram, interval_histogram, pitch_class_histogram
 from rltuner.melody import Melodies
 from rltuner.melody.tunes import Tune, windows_with_tunes
@@ -27,8 +25,6 @@ HISTOGRAMS = {
     "intervals": interval_histogram,
     "inter_onsets": inter_onset_histogram,
 }
-FOLDS = 5
-RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
@@ -118,86 +114,6 @@ def features(melodies: Melodies) -> NDArray[np.float64]:
         numbers = torch.stack([feature(part) for feature in FEATURES.values()], dim=1)
         parts.append(torch.cat([numbers, *(_shares(h(part)) for h in HISTOGRAMS.values())], dim=1))
     return torch.cat(parts).numpy()
-
-
-def classifier_accuracy(
-    melodies: Melodies,
-    human: Melodies,
-    groups: Tensor | None,
-    human_groups: Tensor | None,
-    *,
-    sample: int = SAMPLE,
-    seed: int = 0,
-) -> Estimate:
-    """Classifier two-sample test: how often a logistic regression tells melodies from human ones, cross-validated.
-
-    0.5 means that it cannot, 1 that it always can. As many of each set, drawn without replacement (`sample`, or the size
-    of the smaller set); standardised `features` and their squares, what cannot be measured counted as the mean; L2
-    penalty of weight 1; 5 folds, in which melodies of one tune stay together. The interval is a bootstrap over tunes
-    (melodies, where they are their own groups) of the held-out verdicts, 95 %.
-
-    Args:
-      groups, human_groups: int64 [B] each, or None where every melody stands by itself.
-
-    NaN where either set has fewer than five groups. Source: Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample
-    tests".
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler
-    from threadpoolctl import threadpool_limits
-
-    generator = torch.Generator().manual_seed(seed)
-    count = min(sample, len(melodies), len(human))
-    rows, labels, tunes = [], [], []
-    for label, (batch, own) in enumerate(((human, human_groups), (melodies, groups))):
-        chosen = torch.randperm(len(batch), generator=generator)[:count]
-        rows.append(features(batch[chosen]))
-        labels += [label] * count
-        tunes.append((own[chosen] if own is not None else chosen) + label * (1 << 40))
-    group = torch.cat(tunes).unique(return_inverse=True)[1].numpy()
-    label_of = np.array(labels)
-    if min(len(set(group[label_of == label])) for label in (0, 1)) < FOLDS:
-        return Estimate(math.nan, math.nan, math.nan)
-    table = np.concatenate(rows)
-    means = np.nan_to_num(np.nanmean(np.where(np.isnan(table).all(axis=0), 0.0, table), axis=0))
-    table = np.where(np.isnan(table), means, table)
-    model = make_pipeline(
-        StandardScaler(),
-        FunctionTransformer(_with_squares),
-        StandardScaler(),
-        LogisticRegression(max_iter=1_000),
-    )
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    with (
-        warnings.catch_warnings(),
-        threadpool_limits(1),
-    ):  # small products: threads would only wait for each other
-        warnings.simplefilter("ignore")  # of no convergence, where the sets are apart: the verdict stands
-        verdicts = cross_val_predict(model, table, label_of, groups=group, cv=folds)
-    return _accuracy(verdicts == label_of, group, label_of, seed)
-
-
-def _with_squares(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([values, values**2], axis=1)
-
-
-def _accuracy(
-    right: NDArray[np.bool_], group: NDArray[np.int64], label: NDArray[np.int64], seed: int
-) -> Estimate:
-    """The mean of the two sets' shares of right verdicts, groups of each set resampled."""
-    generator = np.random.default_rng(seed)
-    shares, resampled = [], np.zeros(RESAMPLES)
-    for side in (0, 1):
-        chosen = label == side
-        _, place = np.unique(group[chosen], return_inverse=True)
-        hits, sizes = np.bincount(place, right[chosen]), np.bincount(place)
-        drawn = generator.integers(len(sizes), size=(RESAMPLES, len(sizes)))
-        shares.append(hits.sum() / sizes.sum())
-        resampled += hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1) / 2
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(np.mean(shares)), float(low), float(high))
 
 
 def cut(melodies: Melodies, length: int) -> tuple[Melodies, Tensor]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rltuner.eval.counts import Estimate
+from rltuner.eval.form import LAGS
 from rltuner.eval.paper import ROW_TITLES
 from rltuner.rules.book import RuleBook
 from rltuner.rules.held_out import HELD_OUT
@@ -128,11 +129,24 @@ TEXTURE_ROWS = (
     Row("empty_bar_rate", "Empty bars", TEXTURE, "", "share"),
 )
 
+FORM = "Form over the whole melody"
+FORM_ROWS = (
+    Row("returning", "Bars that return exactly", FORM),
+    Row("returning_in_rhythm", "… in rhythm", FORM),
+    Row("returning_moved", "… exactly or on another degree", FORM),
+    *(Row(f"similarity_lag{lag}", f"Like the bar {lag} before", FORM) for lag in LAGS),
+    Row("compressed", "Bytes an event, compressed", FORM, "", "number"),
+    Row("ends_on_tonic", "Ending on the tonic", FORM),
+    Row("half_cadences", "Bar 4 of 8 ends on the dominant", FORM),
+    Row("full_cadences", "Bar 8 of 8 ends on the tonic", FORM),
+)
+
 LIKENESS = "Likeness to the held-out human tunes"
 LIKENESS_ROWS = (
     Row("overlap_area", "Overlap of distances", LIKENESS, "↑", "number"),
     Row("overlap_divergence", "KL of distances, nats", LIKENESS, "↓", "number"),
-    Row("classifier", "Told from human by a classifier", LIKENESS, "½"),
+    Row("told_from_human", "Told from human, logistic", LIKENESS, "½"),
+    Row("told_from_human_trees", "Told from human, trees", LIKENESS, "½"),
 )
 
 HELD_OUT_ROWS = tuple(
@@ -163,6 +177,7 @@ def all_rows(book: RuleBook | None, c: float) -> list[Row]:
         *COPYING_ROWS,
         *FIDELITY_ROWS,
         *TEXTURE_ROWS,
+        *FORM_ROWS,
         *LIKENESS_ROWS,
         *(rule_rows(book, c) if book is not None else ()),
         *HELD_OUT_ROWS,

@@ -8,10 +8,10 @@ from torch import Tensor
 from rltuner.errors import InputError
 from rltuner.melody import Melodies
 from rltuner.melody.key import Key
+from rltuner.rules.bars import shapes
 from rltuner.rules.rule import rule
 
 FEWEST_ONSETS = 3
-SKIPPED = -(10**6)  # stands for "no onset" among degrees
 
 
 @rule("motif_return")
@@ -46,17 +46,9 @@ class MotifReturn:
         count = melodies.events.shape[1] // size
         if not count or not len(melodies):
             return rewards
-        whole = (len(melodies), count, size)
-        onset = melodies.is_onset[:, : count * size].reshape(whole)
-        degree = _degrees(melodies, Key.parse(self.key))[:, : count * size].reshape(whole)
-        first = onset.long().argmax(dim=2, keepdim=True)  # the first onset, 0 where there is none
-        contour = torch.where(onset, degree - degree.gather(2, first), SKIPPED)  # (B, count, size)
-        base = degree.gather(2, first)[..., 0]
-        moves = (contour.amax(dim=2) > 0) | (torch.where(onset, contour, 0).amin(dim=2) < 0)
-        is_motif = (onset.sum(dim=2) >= FEWEST_ONSETS) & moves
-        events = melodies.events[:, : count * size].reshape(whole)
-        # Holds and rests are part of the rhythm: compare the classes where there is no onset.
-        shape = torch.where(onset, contour, SKIPPED - 1 - events)
+        motifs = shapes(melodies, Key.parse(self.key), size)
+        is_motif = (motifs.onsets >= FEWEST_ONSETS) & motifs.moves
+        shape, base = motifs.shape, motifs.degree
         for index in range(1, count):
             alike = (shape[:, :index] == shape[:, index : index + 1]).all(dim=2)  # (B, index)
             same = alike & (base[:, :index] == base[:, index : index + 1])
@@ -71,18 +63,3 @@ def motif_steps(melodies: Melodies) -> int:
     """Steps of a motif: half a bar where that is a whole number of beats, else a bar."""
     bar, beat = melodies.meter.steps_per_bar, melodies.meter.steps_per_beat
     return bar // 2 if bar % (2 * beat) == 0 else bar
-
-
-def _degrees(melodies: Melodies, key: Key) -> Tensor:
-    """int64 [B, T]: scale degrees above the tonic of MIDI octave -1; a note between two degrees has a number of its own.
-
-    A degree is a multiple of 12, which leaves room for the notes between; so moving a motif along the scale adds a
-    constant.
-    """
-    table = torch.empty(12, dtype=torch.int64, device=melodies.events.device)
-    for semitone in range(12):
-        below = [d for d in range(len(key.degrees)) if key.degrees[d] <= semitone][-1]
-        table[semitone] = 12 * below + semitone - key.degrees[below]
-    above = melodies.pitch - key.tonic
-    octave = torch.div(above, 12, rounding_mode="floor")
-    return octave * 12 * len(key.degrees) + table[above % 12]

@@ -4,9 +4,31 @@ Only the evaluator uses them. They are ordinary rules, one file each, registered
 that you evaluate with them.
 """
 
-from rltuner.rules.held_out import downbeat_onset, registral_return, syncopation, triad_on_downbeat
+from rltuner.rules.held_out import (
+    downbeat_onset,
+    late_climax,
+    phrase_end,
+    registral_return,
+    syncopation,
+    triad_on_downbeat,
+)
 
-HELD_OUT = ("downbeat_onset", "registral_return", "syncopation", "triad_on_downbeat")
+HELD_OUT = (
+    "downbeat_onset",
+    "late_climax",
+    "phrase_end",
+    "registral_return",
+    "syncopation",
+    "triad_on_downbeat",
+)
 """Their names."""
 
-__all__ = ["HELD_OUT", "downbeat_onset", "registral_return", "syncopation", "triad_on_downbeat"]
+__all__ = [
+    "HELD_OUT",
+    "downbeat_onset",
+    "late_climax",
+    "phrase_end",
+    "registral_return",
+    "syncopation",
+    "triad_on_downbeat",
+]

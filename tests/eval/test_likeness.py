@@ -9,8 +9,9 @@ import torch
 from generators import random_tunes
 from music21 import note, stream
 
-from rltuner.eval.likeness import _overlap, classifier_accuracy, cut, feature_overlaps, features
+from rltuner.eval.likeness import _overlap, cut, feature_overlaps, features
 from rltuner.eval.sources import read_source
+from rltuner.eval.telling import LOGISTIC, TREES, Judge, told_apart
 from rltuner.eval.texture import FEATURES
 from rltuner.eval.tonality import krumhansl_keys, notes_in_own_key
 from rltuner.melody import Melodies
@@ -43,29 +44,36 @@ def test_halves_of_the_human_tunes_are_alike_and_one_melody_is_not(
     assert np.mean([o.area for o in one.values()]) < 0.6
 
 
-def test_the_classifier_cannot_tell_human_from_human_but_from_one_melody(
+both_judges = pytest.mark.parametrize("judge", [LOGISTIC, TREES], ids=lambda judge: judge.name)
+
+
+@both_judges
+def test_a_judge_cannot_tell_human_from_human_but_from_one_melody(
+    judge: Judge,
     human: tuple[Melodies, torch.Tensor],
 ) -> None:
     melodies, groups = human
     side = groups % 2 == 0
-    halves = classifier_accuracy(melodies[side], melodies[~side], groups[side], groups[~side])
+    halves = told_apart(judge, melodies[side], melodies[~side], groups[side], groups[~side])
     assert halves.low < 0.5 < halves.high
     one = Melodies(melodies.events[:1].expand(400, -1))  # played by people, but always the same
-    assert classifier_accuracy(one, melodies, None, groups).value > 0.97
+    assert told_apart(judge, one, melodies, None, groups).value > 0.97
 
 
-def test_melodies_of_one_tune_stay_in_one_fold() -> None:
+@both_judges
+def test_melodies_of_one_tune_stay_in_one_fold(judge: Judge) -> None:
     # Forty tunes of one kind on either side, ten copies of each: split freely, a classifier learns them by heart.
     tunes = torch.randint(38, (80, 32), generator=torch.Generator().manual_seed(0))
     one, other = (Melodies(half.repeat_interleave(10, dim=0)) for half in (tunes[:40], tunes[40:]))
     groups = torch.arange(40).repeat_interleave(10)
-    assert classifier_accuracy(one, other, groups, groups).value < 0.65
-    assert classifier_accuracy(one, other, None, None).value > 0.9
+    assert told_apart(judge, one, other, groups, groups).value < 0.65
+    assert told_apart(judge, one, other, None, None).value > 0.9
 
 
-def test_fewer_than_five_tunes_tell_nothing(human: tuple[Melodies, torch.Tensor]) -> None:
+@both_judges
+def test_fewer_than_five_tunes_tell_nothing(judge: Judge, human: tuple[Melodies, torch.Tensor]) -> None:
     melodies, groups = human
-    assert math.isnan(classifier_accuracy(melodies, melodies, torch.zeros_like(groups), groups).value)
+    assert math.isnan(told_apart(judge, melodies, melodies, torch.zeros_like(groups), groups).value)
 
 
 def test_nothing_to_measure_gives_nan_and_no_warning(human: tuple[Melodies, torch.Tensor]) -> None:
@@ -75,7 +83,8 @@ def test_nothing_to_measure_gives_nan_and_no_warning(human: tuple[Melodies, torc
         found = feature_overlaps(silent, human[0])
         assert math.isnan(found["mean_interval"].area)
         assert not math.isnan(found["rest_rate"].area)
-        assert 0.9 < classifier_accuracy(silent, human[0], None, human[1]).value <= 1
+        for judge in (LOGISTIC, TREES):
+            assert 0.9 < told_apart(judge, silent, human[0], None, human[1]).value <= 1
         assert math.isnan(feature_overlaps(silent[:0], human[0])["rest_rate"].area)
     assert features(silent).shape == (200, len(FEATURES) + 12 + 25 + 16)
 

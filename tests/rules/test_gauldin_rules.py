@@ -270,6 +270,10 @@ def test_moving_melody_and_tonic_together_changes_no_reward(name: str, meter: Me
     ]
     middle += [one[:12] * 3 for one in middle if len(one) > 11]  # motifs that return
     middle += [[one + 2, *[HOLD] * 11, one, HOLD] for one in range(14, 26)]  # cadences
+    bar = meter.steps_per_bar
+    middle += [
+        (one[:12] * 16)[: 7 * bar] + [HOLD] * bar for one in middle[:40] if len(one) > 11
+    ]  # eight bars
     batch = Melodies.from_lists(middle, None, meter)
     for key in in_all_keys(name):
         parameters = {"key": key} if key else {}

@@ -20,7 +20,11 @@ every_rule = pytest.mark.parametrize("name", SHIPPED)
 
 @pytest.fixture(scope="module")
 def tune_list() -> list[list[int]]:
-    return random_tunes(270, seed=2)
+    tunes = random_tunes(270, seed=2)
+    eight_bars = [
+        (tune[:16] * 8)[:112] + [1] * 16 for tune in tunes[:30] if len(tune) >= 16
+    ]  # form is heard in these
+    return tunes + eight_bars
 
 
 def with_other_future(tune: list[int], change: int, rng: random.Random) -> list[int]:
@@ -61,11 +65,11 @@ def test_what_is_past_the_end_changes_nothing_and_earns_nothing(
 ) -> None:
     rng = random.Random(4)
     lengths = [len(tune) for tune in tune_list]
-    garbage = [tune + [rng.randint(0, HIGHEST_CLASS) for _ in range(70 - len(tune))] for tune in tune_list]
+    garbage = [tune + [rng.randint(0, HIGHEST_CLASS) for _ in range(130 - len(tune))] for tune in tune_list]
     judge = make_rule(name, {})
     with_garbage = judge(Melodies(garbage, lengths))
     padded = judge(Melodies.from_lists(tune_list))
-    past_the_end = torch.arange(70) >= torch.tensor(lengths)[:, None]
+    past_the_end = torch.arange(130) >= torch.tensor(lengths)[:, None]
     assert torch.equal(with_garbage[:, : padded.shape[1]], padded)
     assert not with_garbage[past_the_end].any()
 
