@@ -102,7 +102,7 @@ class Training:
     def update(self) -> float:
         """One gradient step; returns the loss before it, nats an event. InputError where it is not finite."""
         self.optimiser.param_groups[0]["lr"] = learning_rate_at(self.updates, self.config)
-        batch, device = self.windows.draw(), self.model.one_hot.device
+        batch, device = self.windows.draw(), self.model.vectors.device
         hidden = self._hidden(batch.rows.to(device))  # (L, B, H)
         targets = batch.targets.t().flatten()
         learned = targets != IGNORED
