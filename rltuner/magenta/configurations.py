@@ -76,10 +76,29 @@ _OTHERS = (
 )
 
 
-def configuration_of(input_size: int, output_size: int, where: object) -> Configuration:
-    """The configuration whose network has these sizes; InputError for another one."""
+def configuration_of(
+    input_size: int, output_size: int, where: object, pitches: tuple[int, int] | None = None
+) -> Configuration:
+    """The configuration whose network has these sizes; InputError for another one.
+
+    Args:
+      input_size, output_size: numbers of the input vector, and classes.
+      where: names the checkpoint in an error.
+      pitches: its lowest pitch and the one after its highest, where it says them: a network of events alone may then
+        have any.
+    """
+    if pitches is not None:
+        vocabulary = Vocabulary(*pitches)
+        usual = (vocabulary == one.vocabulary for one in CONFIGURATIONS.values())
+        if input_size == output_size == vocabulary.size and not any(usual):
+            return Configuration("basic_rnn", vocabulary, ("event",), input_size, output_size, True)
     for one in CONFIGURATIONS.values():
         if (one.input_size, one.output_size) == (input_size, output_size):
+            if pitches is not None and Vocabulary(*pitches) != one.vocabulary:
+                raise InputError(
+                    f"{where}: says that it plays {Vocabulary(*pitches)}; its sizes are those of a {one.name}, which "
+                    f"plays {one.vocabulary}"
+                )
             return one
     known = ", ".join(
         f"{one.name} has {one.input_size} and {one.output_size}" for one in CONFIGURATIONS.values()

@@ -1,21 +1,22 @@
 """TensorFlow's weights as a Note RNN's, and back.
 
 A layer's kernel has the rows [input ; h] and the columns of four gates i, j, f, o, j being the candidate; torch has the
-gates i, f, g, o, g = j, in rows. TensorFlow adds 1 to the forget gate's bias, which the file does not have: here that 1 is
-torch's second bias, so that the first one is the file's, bit for bit. Class orders are `configurations`'.
+gates i, f, g, o, g = j, in rows. TensorFlow adds 1 to the forget gate's bias, which the file does not have: here that 1
+is torch's second bias, so that the first one is the file's, bit for bit. Class orders are `configurations`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rltuner.checks import MOST_LAYERS, MOST_UNITS
 from rltuner.errors import InputError
-from rltuner.magenta.configurations import Configuration, configuration_of
+from rltuner.magenta.configurations import Configuration
 from rltuner.magenta.layout import Layout
 from rltuner.networks.melody_rnn.attention import AttentionShape
 from rltuner.networks.note_rnn import NoteRNN
@@ -74,19 +75,23 @@ def sizes_of(
 
 
 def note_rnn_from(
-    layout: Layout, variables: Mapping[str, Array], attn_length: int, where: object
-) -> tuple[NoteRNN, Configuration]:
-    """The Note RNN of a Melody RNN's variables, and which configuration it is.
+    layout: Layout,
+    variables: Mapping[str, Array],
+    configuration: Configuration,
+    attn_length: int,
+    where: object,
+) -> NoteRNN:
+    """The Note RNN of a Melody RNN's variables.
 
     Args:
       layout: which variable is which.
       variables: float32, of `Layout.names` at least.
+      configuration: whose sizes they have.
       attn_length: steps that attention remembers, where there is one.
       where: names the checkpoint in an error.
     """
     shapes = {name: variables[name].shape for name in layout.names}
-    inputs, units, classes = sizes_of(layout, shapes, where)
-    configuration = configuration_of(inputs, classes, where)
+    inputs, units, _ = sizes_of(layout, shapes, where)
     tensors = {name: torch.from_numpy(np.array(variables[name], np.float32)) for name in layout.names}
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
@@ -124,7 +129,7 @@ def note_rnn_from(
     weights["output.bias"] = tensors[layout.output[1]][order]
     network.load_state_dict({name: weight.contiguous() for name, weight in weights.items()}, assign=True)
     network.vectors = network.inputs.vectors()
-    return network.eval(), configuration
+    return network.eval()
 
 
 def _gates_moved(by_gate: Tensor) -> Tensor:
@@ -136,3 +141,38 @@ def _forget(units: int) -> Tensor:
     bias = torch.zeros(4 * units)
     bias[units : 2 * units] = FORGET
     return bias
+
+
+@dataclass(frozen=True)
+class Lstm:
+    """The weights of an LSTM layer in torch's order: [4H, I], [4H, H] and two of [4H]."""
+
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor
+    bias_hh: Tensor
+
+    @property
+    def stored_bias(self) -> Tensor:
+        """The bias as TensorFlow stores it, without the forget gate's 1: the first one, where the second is that 1."""
+        forget = _forget(self.weight_hh.shape[1])
+        return self.bias_ih if torch.equal(self.bias_hh, forget) else self.bias_ih + self.bias_hh - forget
+
+
+def variables_of(layers: Sequence[Lstm], weight: Tensor, bias: Tensor) -> dict[str, Array]:
+    """The variables of a basic_rnn or mono_rnn, by the names of TensorFlow 1.2 and later.
+
+    Args:
+      layers: that hear the event alone.
+      weight, bias: of the output layer, float32 [V, H] and [V].
+    """
+    order = torch.tensor([1, 0, *range(2, len(bias))])
+    variables: dict[str, Tensor] = {}
+    for number, layer in enumerate(layers):
+        heard = layer.weight_ih if number else layer.weight_ih[:, order]
+        cell = f"rnn/multi_rnn_cell/cell_{number}/basic_lstm_cell"
+        variables[f"{cell}/kernel"] = _gates_moved(torch.cat([heard, layer.weight_hh], dim=1)).t()
+        variables[f"{cell}/bias"] = _gates_moved(layer.stored_bias)
+    variables["fully_connected/weights"] = weight[order].t()
+    variables["fully_connected/biases"] = bias[order]
+    return {name: value.contiguous().numpy().astype(np.float32) for name, value in variables.items()}

@@ -25,7 +25,9 @@ Engine = TorchEngine
 
 
 def engine_for(policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Loss, threads: int) -> Engine:
-    """The engine for these networks: kernels for float32 on the CPU, an algorithm and networks that they know, else torch.
+    """The engine for these networks: kernels for an algorithm and networks that they know, in float32 on the CPU.
+
+    Others go through torch.
 
     Args:
       policy, value: the networks that learn. They must stay on their device, and their weights may change in place only.

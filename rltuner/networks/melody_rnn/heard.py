@@ -1,7 +1,7 @@
 """What has been heard of melodies, as Magenta counts it: from the first event on, at t = 0, whatever bar it stands in.
 
-Nothing (-1) is the zero input vector: it is not counted, and nothing looks back to it. A NOTE_OFF before the first note is
-heard as NO_EVENT, as note_seq's `Melody` makes it one.
+Nothing (-1) is the zero input vector: it is not counted, and nothing looks back to it. A NOTE_OFF before the first note
+is heard as NO_EVENT, as note_seq's `Melody` makes it one.
 """
 
 from __future__ import annotations

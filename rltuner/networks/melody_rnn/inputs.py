@@ -1,12 +1,12 @@
 """The input vectors of Magenta's lookback_rnn and attention_rnn, as rows of a table that each step adds up.
 
-* ``magenta_lookback``, [0, 3 V + 7): one-hot the event heard; what was played 15 and 31 steps before it, where a repeat
-  would go on; five bits of the number of the step to come, as -1 and 1, the lowest first; whether the event is that of 16,
-  of 32 steps before.
-* ``magenta_key``, [0, N + 38) for N pitches: the pitch that sounds; that one sounds; that none does; that the last event,
-  NOTE_OFFs aside, is an onset; -1 or 1 where the last change of pitch fell or rose; whether the event is that of 16, of 32
-  steps before; seven bits; that the step to come begins a bar of 16; the major keys that hold the most of all onsets; those
-  that hold the most of the last three different pitches. Of keys that tie all are 1, and without an onset all twelve.
+* ``magenta_lookback``, 3 V + 7 numbers: one-hot the event heard; what was played 15 and 31 steps before it, where a repeat
+  would go on; five bits of the number of the step to come, as -1 and 1, the lowest first; whether the event is that of
+  16, of 32 steps before.
+* ``magenta_key``, N + 38 for N pitches: the pitch that sounds; that one sounds; that none does; that the last event,
+  NOTE_OFFs aside, is an onset; -1 or 1 where the last change of pitch fell or rose; whether the event is that of 16, of
+  32 steps before; seven bits; that the step to come begins a bar of 16; the major keys that hold the most of all onsets;
+  those that hold the most of the last three different pitches. Of keys that tie all are 1, and without an onset all.
 
 V classes are in this project's order, which `rltuner.magenta` brings the weights into. How events are counted: `heard`.
 
@@ -94,10 +94,8 @@ class MelodyRnnInputs:
         now = counted(events, begun.memory)
         played = torch.stack([now.back(steps - 1) for steps in DISTANCES], dim=2)
         memory = now.memory()
-        if self.name == LOOKBACK:
-            told = self._lookback(now, played)
-        else:
-            told = self._key(now, begun.memory, memory)
+        is_lookback = self.name == LOOKBACK
+        told = self._lookback(now, played) if is_lookback else self._key(now, begun.memory, memory)
         rows = torch.stack(told, dim=2)
         heard_something = now.is_event[..., None]
         first = torch.where(heard_something, rows[..., :1], 0)
