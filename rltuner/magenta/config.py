@@ -20,8 +20,8 @@ class ImportConfig:
     """Make a Note RNN of a trained model of Magenta's."""
 
     source: tyro.conf.Positional[str]
-    """A bundle (NAME.mag), the prefix of a TensorFlow checkpoint (such as model.ckpt-500), a folder that holds one of them,
-    or a folder of magenta.js (weights_manifest.json)."""
+    """A bundle (NAME.mag), the prefix of a TensorFlow checkpoint (such as model.ckpt-500), a folder that holds one of
+    these, or a folder of magenta.js (weights_manifest.json)."""
     out: Path
     """Folder to write the Note RNN to; it must not exist or be empty."""
     attn_length: int | None = None

@@ -23,7 +23,7 @@ from rltuner.networks.inputs.heard import Heard, Length, begin
 from rltuner.networks.melody_rnn.attention import Attention, AttentionShape, Layers
 from rltuner.networks.melody_rnn.inputs import inputs_named
 from rltuner.networks.melody_rnn.repeats import with_repeats_added, with_repeats_mixed
-from rltuner.networks.recurrent import State, cell, table_of, unrolled, weights_of
+from rltuner.networks.recurrent import State, cell, stepped, table_of, unrolled, weights_of
 from rltuner.storing.checkpoints import (
     check_tensors,
     find_checkpoint,
@@ -220,21 +220,9 @@ class NoteRNN(nn.Module):
         else:
             step_of = cell
         heard = self.inputs.rows(Heard(events[:, None], state.progress))
-        hidden: Tensor | None = None
-        final: Layers = []
         vectors = None if self.inputs.has_kernels else self.vectors
-        for position, layer in enumerate(self.layers):
-            weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
-            if hidden is None:
-                table, rows = table_of(layer, self.vocabulary.size, vectors), heard.all()[:, 0]
-            else:
-                table = nn.functional.linear(hidden, weight_ih, bias_ih + bias_hh)  # (B, 4H)
-                rows = torch.arange(len(events), device=events.device)[:, None]
-            hidden, c = step_of(
-                table, rows, weight_hh, None if state.layers is None else state.layers[position]
-            )
-            final.append((hidden, c))
-        assert hidden is not None
+        table = table_of(self.layers[0], self.vocabulary.size, vectors)
+        hidden, final = stepped(table, heard.all()[:, 0], list(self.layers), state.layers, step_of)
         return self.logits(hidden, heard.played[:, 0]), State(final, heard.then)
 
     def config(self) -> dict[str, Any]:

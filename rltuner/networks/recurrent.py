@@ -45,10 +45,8 @@ def table_of(layer: nn.Module, classes: int, vectors: Tensor | None = None) -> T
       vectors: what the rows stand for, float32 [R, F], where that is something else: the table is then [R, 4H].
     """
     weight_ih, _, bias_ih, bias_hh = weights_of(layer)
-    if vectors is None:
-        table = nn.functional.pad(weight_ih.t(), (0, 0, 1, 0))
-    else:
-        table = vectors @ weight_ih.t()
+    columns = weight_ih.t()
+    table = nn.functional.pad(columns, (0, 0, 1, 0)) if vectors is None else vectors @ columns
     return torch.cat([table[: classes + 1] + (bias_ih + bias_hh), table[classes + 1 :]])
 
 
@@ -65,6 +63,32 @@ def cell(
     if before is not None:
         c = torch.addcmul(c, f, before[1])
     return gates[:, 3 * units :].sigmoid() * c.tanh(), c
+
+
+Cell = Callable[[Tensor, Tensor, Tensor, tuple[Tensor, ...] | None], tuple[Tensor, Tensor]]
+"""`cell`, or what computes the same."""
+
+
+def stepped(
+    table: Tensor, rows: Tensor, layers: Sequence[nn.Module], before: Layers | None, step_of: Cell
+) -> tuple[Tensor, Layers]:
+    """The last layer's hidden states after one step, float32 [B, H], and `State.layers` then.
+
+    Args:
+      table: the first layer's (`table_of`).
+      rows: that it adds up, int64 [B, K].
+      layers: all, first to last.
+      before: `State.layers`.
+      step_of: `cell`, or what computes the same.
+    """
+    final: Layers = []
+    for position, layer in enumerate(layers):
+        weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
+        if position:
+            table = nn.functional.linear(final[-1][0], weight_ih, bias_ih + bias_hh)  # (B, 4H)
+            rows = torch.arange(len(rows), device=rows.device)[:, None]
+        final.append(step_of(table, rows, weight_hh, None if before is None else before[position]))
+    return final[-1][0], final
 
 
 def unrolled(

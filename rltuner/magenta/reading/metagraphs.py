@@ -1,9 +1,9 @@
 """What a graph says of attention: how many steps it remembers, which no variable does.
 
 MetaGraphDef {2 GraphDef {1 NodeDef {1 name, 5 attributes {1 name, 2 AttrValue}}}}. The state that a graph begins with
-is zeros: those of AttentionCellWrapperZeroState are (c, h) of each layer inside, a, and last of all what is remembered, whose
-shape is in the attribute _output_shapes, AttrValue {1 list {7 shapes}}. Without it, the attention itself reshapes what is
-remembered by a constant [-1, steps, units], AttrValue {8 TensorProto {4 bytes}}.
+is zeros: those of AttentionCellWrapperZeroState are (c, h) of each layer inside, a, and last of all what is remembered,
+whose shape is in the attribute _output_shapes, AttrValue {1 list {7 shapes}}. Without it, the attention itself reshapes
+what is remembered by a constant [-1, steps, units], AttrValue {8 TensorProto {4 bytes}}.
 
 Source: tensorflow/core/protobuf/meta_graph.proto, tensorflow/core/framework/{graph,attr_value}.proto (Apache-2.0).
 """
