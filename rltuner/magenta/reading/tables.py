@@ -3,8 +3,8 @@
 The last 48 bytes are two handles, and a magic number at the very end. A handle is two varints, offset and size of a
 block; the second one is of the index, whose values are the handles of the data blocks. After a block stand one byte, 0 as
 it is or 1 Snappy, and the masked CRC32C of both. A block is entries, then the places where keys begin anew, 4 bytes each,
-and their number. An entry is three varints, how much of its key is the last one's, how much follows, and the value's size;
-then those bytes.
+and their number. An entry is three varints, how much of its key is the last one's, how much follows, and the value's
+size; then those bytes.
 
 Source: https://github.com/google/leveldb/blob/main/doc/table_format.md; tensorflow/core/lib/io/format.h
 """

@@ -1,8 +1,8 @@
 """The input vectors of Magenta's lookback_rnn and attention_rnn, as rows of a table that each step adds up.
 
 * ``magenta_lookback``, 3 V + 7 numbers: one-hot the event heard; what was played 15 and 31 steps before it, where a
-  repeat would go on; five bits of the number of the step to come, as -1 and 1, the lowest first; whether the event is that of
-  16, of 32 steps before.
+  repeat would go on; five bits of the number of the step to come, as -1 and 1, the lowest first; whether the event is
+  that of 16, of 32 steps before.
 * ``magenta_key``, N + 38 for N pitches: the pitch that sounds; that one sounds; that none does; that the last event,
   NOTE_OFFs aside, is an onset; -1 or 1 where the last change of pitch fell or rose; whether the event is that of 16, of
   32 steps before; seven bits; that the step to come begins a bar of 16; the major keys that hold the most of all onsets;
