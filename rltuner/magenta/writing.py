@@ -22,17 +22,17 @@ def write_v2(folder: Path, variables: Mapping[str, Array]) -> None:
     """model.ckpt.index, model.ckpt.data-00000-of-00001, and the file `checkpoint` that names them."""
     content, entries = (
         b"",
-        {b"": _field(1, 1) + _field(3, _field(1, 1))},
+        {b"": field(1, 1) + field(3, field(1, 1))},
     )  # one shard; the format's version is 1
     for name, values in sorted(variables.items()):
         data = values.astype("<f4").tobytes()
-        shape = b"".join(_field(2, _field(1, size)) for size in values.shape)
+        shape = b"".join(field(2, field(1, size)) for size in values.shape)
         entries[name.encode()] = (
-            _field(1, FLOAT)
-            + _field(2, shape)
-            + (_field(4, len(content)) if content else b"")
-            + _field(5, len(data))
-            + _varint(6 << 3 | 5)
+            field(1, FLOAT)
+            + field(2, shape)
+            + (field(4, len(content)) if content else b"")
+            + field(5, len(data))
+            + varint(6 << 3 | 5)
             + struct.pack("<I", masked_crc(data))
         )
         content += data
@@ -44,31 +44,31 @@ def write_v2(folder: Path, variables: Mapping[str, Array]) -> None:
 
 def table(entries: Mapping[bytes, bytes]) -> bytes:
     """A table of these entries, keys in order, in one block."""
-    content, handle = _block(b"", dict(sorted(entries.items())))
-    content, empty = _block(content, {})
-    content, index = _block(content, {max(entries): handle})
+    content, handle = block_after(b"", dict(sorted(entries.items())))
+    content, empty = block_after(content, {})
+    content, index = block_after(content, {max(entries): handle})
     return content + (empty + index).ljust(FOOTER - 8, b"\0") + MAGIC.to_bytes(8, "little")
 
 
-def _block(before: bytes, entries: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
+def block_after(before: bytes, entries: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
     """What was written before with a block after it, and the block's handle. Every key begins anew."""
     block, restarts = b"", []
     for key, value in entries.items():
         restarts.append(len(block))
-        block += _varint(0) + _varint(len(key)) + _varint(len(value)) + key + value
+        block += varint(0) + varint(len(key)) + varint(len(value)) + key + value
     restarts = restarts or [0]
     block += struct.pack(f"<{len(restarts) + 1}I", *restarts, len(restarts))
-    handle = _varint(len(before)) + _varint(len(block))
+    handle = varint(len(before)) + varint(len(block))
     return before + block + b"\0" + struct.pack("<I", masked_crc(block + b"\0")), handle
 
 
-def _field(number: int, value: int | bytes) -> bytes:
+def field(number: int, value: int | bytes) -> bytes:
     if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
     parts = []
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)

@@ -1,5 +1,4 @@
-"""An imported model is TensorFlow's: the same probabilities, from every kind of file, whatever its variables are called.
-"""
+"""An imported model is TensorFlow's: the same probabilities, from every kind of file, whatever its variables' names."""
 
 import json
 import re
@@ -207,7 +206,7 @@ def test_nothing_is_not_counted(name: str, imported: Imported) -> None:
 def test_a_checkpoint_of_several_shards_is_read(imported: Imported, tmp_path: Path) -> None:
     from rltuner.magenta.reading.tables import Table
     from rltuner.magenta.reading.wire import fields
-    from rltuner.magenta.writing import _field, _varint, table
+    from rltuner.magenta.writing import field, table, varint
 
     write_v2(tmp_path, variables_in("basic_rnn"))
     whole = (tmp_path / "model.ckpt.data-00000-of-00001").read_bytes()
@@ -215,11 +214,11 @@ def test_a_checkpoint_of_several_shards_is_read(imported: Imported, tmp_path: Pa
     for number, (key, value) in enumerate(Table(memoryview((tmp_path / "model.ckpt.index").read_bytes()))):
         found = dict(fields(value))
         if not key:
-            entries[key] = _field(1, 2)
+            entries[key] = field(1, 2)
             continue
         shard, at, size = number % 2, int(found.get(4, 0)), int(found[5])  # type: ignore[arg-type]
         entries[key] = b"".join(
-            _field(n, v if isinstance(v, int) else bytes(v)) if n != 6 else _varint(6 << 3 | 5) + bytes(v)
+            field(n, v if isinstance(v, int) else bytes(v)) if n != 6 else varint(6 << 3 | 5) + bytes(v)
             for n, v in (found | {3: shard, 4: len(shards[shard])}).items()
         )
         shards[shard] += whole[at : at + size]

@@ -21,6 +21,9 @@ from rltuner.magenta.reading.tables import Table
 from rltuner.magenta.reading.variables import LARGEST_WEIGHTS, Array, Variables
 from rltuner.magenta.reading.wire import WireError, bytes_of, fields, int_of, messages, text_of
 
+LARGEST_META = 1 << 20  # bytes; Magenta's have some thousand
+MOST_PARTS = 64  # fields of one tensor's data, at each level; there are three
+
 
 def read_v1(tables: Sequence[tuple[str, memoryview]], where: str, files: Sequence[Path]) -> Variables:
     """The variables of tables, each with what names it in an error. InputError where they are no checkpoint.
@@ -63,6 +66,8 @@ def read_v1(tables: Sequence[tuple[str, memoryview]], where: str, files: Sequenc
 def _read_meta(
     value: memoryview, where: str, shapes: dict[str, tuple[int, ...]], kinds: dict[str, int]
 ) -> None:
+    if len(value) > LARGEST_META:
+        raise WireError(f"a list of its tensors of {len(value):,} bytes; at most {LARGEST_META:,} are read")
     for meta in messages(value, 1):
         for tensor in messages(meta, 1):
             found = dict(fields(tensor))
@@ -74,12 +79,14 @@ def _read_meta(
 def _read_data(
     value: memoryview, where: str, shapes: dict[str, tuple[int, ...]], values: dict[str, Array]
 ) -> None:
-    for data in messages(value, 2):
-        found = dict(fields(data))
+    for data in messages(value, 2, MOST_PARTS):
+        found = dict(fields(data, MOST_PARTS))
         name = text_of(found.get(1, memoryview(b"")))
         if name not in shapes:
             raise WireError(f"values of {name[:100]}, which it does not list")
-        numbers = [bytes_of(part) for part in messages(bytes_of(found.get(3, memoryview(b""))), 5)]
+        numbers = [
+            bytes_of(part) for part in messages(bytes_of(found.get(3, memoryview(b""))), 5, MOST_PARTS)
+        ]
         size = sum(len(part) for part in numbers)
         if size % 4:
             raise WireError(f"the numbers of {name[:100]} end in the middle of one")

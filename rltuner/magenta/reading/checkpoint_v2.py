@@ -9,6 +9,7 @@ Source: tensorflow/core/protobuf/tensor_bundle.proto, tensorflow/core/util/tenso
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def _values(entry: _Entry, name: str, shard: Path, index: Path) -> Array:
         raise InputError(
             f"{index}: {name} of shape {list(entry.shape)} has {entry.size:,} bytes; the index is damaged"
         )
-    if not shard.is_file():
+    if not os.path.isfile(shard):
         raise InputError(f"{shard}: missing; {name} is in it. Put it beside {index.name}")
     try:
         with shard.open("rb") as file:

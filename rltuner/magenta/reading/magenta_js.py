@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -92,14 +93,8 @@ def _group(group: object, manifest: Path) -> tuple[list[str], list[dict[str, Any
     if not isinstance(paths, list) or not paths or not isinstance(weights, list):
         raise InputError(f"{manifest}: a group without paths and weights")
     for path in paths:
-        if (
-            not isinstance(path, str)
-            or not path
-            or path in (".", "..")
-            or "/" in path
-            or "\\" in path
-            or "\0" in path
-        ):
+        is_name = isinstance(path, str) and 0 < len(path) < 256 and path not in (".", "..")
+        if not is_name or {*path} & {*"/\\\0"}:
             raise InputError(f"{manifest}: {str(path)[:80]!r} is not the name of a file beside it")
     if any(not isinstance(weight, dict) for weight in weights):
         raise InputError(f"{manifest}: a weight that is not described")
@@ -135,7 +130,7 @@ def _dequantised(numbers: np.ndarray[Any, Any], quantised: object, name: str, ma
 
 def _config(file: Path) -> tuple[AttentionFound | None, tuple[int, int] | None]:
     """What config.json says of attention and of pitches; nothing where there is none."""
-    if not file.is_file():
+    if not os.path.isfile(file):
         return None, None
     config = _json(file)
     if not isinstance(config, dict) or config.get("type") != "MusicRNN":

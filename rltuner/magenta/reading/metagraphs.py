@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from rltuner.magenta.reading.variables import AttentionFound
 from rltuner.magenta.reading.wire import bytes_of, fields, messages, text_of
 
+LARGEST_META = 8 << 20  # bytes; Magenta's have some hundred thousand
 _ZEROS = re.compile(r"AttentionCellWrapperZeroState/zeros(?:_(\d{1,4}))?$")
 _RESHAPED = re.compile(r"attention_cell_wrapper/Reshape/shape$")
 

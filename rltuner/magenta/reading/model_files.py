@@ -12,12 +12,11 @@ from rltuner.magenta.reading.bundles import read_bundle
 from rltuner.magenta.reading.checkpoint_v1 import read_v1
 from rltuner.magenta.reading.checkpoint_v2 import read_v2
 from rltuner.magenta.reading.magenta_js import MANIFEST, read_magenta_js
-from rltuner.magenta.reading.metagraphs import attention_in
+from rltuner.magenta.reading.metagraphs import LARGEST_META, attention_in
 from rltuner.magenta.reading.tables import is_table
 from rltuner.magenta.reading.variables import LARGEST_FILE, Variables, content_of
 from rltuner.magenta.reading.wire import WireError
 
-LARGEST_META = 64 << 20  # bytes of a .meta
 _PART = re.compile(r"(\.index|\.meta|\.data-\d{5}-of-\d{5})$")
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
 _LATEST = re.compile(r'^model_checkpoint_path:\s*"([^"\n]{1,1000})"', re.MULTILINE)
@@ -34,7 +33,7 @@ def read_variables(source: str) -> Variables:
     """
     path = Path(source)
     if os.path.isdir(path):
-        return read_magenta_js(path) if (path / MANIFEST).is_file() else _with_meta(_in_folder(path))
+        return read_magenta_js(path) if os.path.isfile(path / MANIFEST) else _with_meta(_in_folder(path))
     if path.name == MANIFEST:
         return read_magenta_js(path.parent)
     return _with_meta(path)
@@ -42,7 +41,7 @@ def read_variables(source: str) -> Variables:
 
 def _in_folder(folder: Path) -> Path:
     """The one checkpoint or bundle of a folder, the one that its file `checkpoint` names where there are several."""
-    if (folder / "checkpoint").is_file():
+    if os.path.isfile(folder / "checkpoint"):
         text = bytes(content_of(folder / "checkpoint", 1 << 20)).decode(errors="replace")
         if latest := _LATEST.search(text):
             return folder / re.split(r"[/\\]", latest[1])[-1]  # the folder may have moved since
@@ -58,12 +57,12 @@ def _in_folder(folder: Path) -> Path:
 
 def _with_meta(path: Path) -> Variables:
     """The variables of a bundle or a checkpoint, with what a .meta beside it says of attention."""
-    prefix = path.with_name(_PART.sub("", path.name))
-    if prefix.with_name(prefix.name + ".index").is_file():
+    prefix = path.with_name(_PART.sub("", path.name) or path.name)
+    if os.path.isfile(prefix.with_name(prefix.name + ".index")):
         variables = read_v2(prefix)
     elif shards := _v1_shards(prefix):
         variables = read_v1([(str(one), content_of(one)) for one in shards], str(prefix), shards)
-    elif not path.is_file():
+    elif not os.path.isfile(path):
         raise InputError(
             f"{path}: no bundle, no checkpoint (no {prefix.name}.index) and no folder of magenta.js; name one of these"
         )
@@ -73,7 +72,7 @@ def _with_meta(path: Path) -> Variables:
             return read_bundle(path, content)
         variables = read_v1([(str(path), content)], str(path), [path])
     meta = prefix.with_name(_SHARD.sub("", prefix.name) + ".meta")
-    if not meta.is_file():
+    if not os.path.isfile(meta):
         return variables
     try:
         attention = attention_in(content_of(meta, LARGEST_META), meta.name)
@@ -97,6 +96,6 @@ def _v1_shards(prefix: Path) -> list[Path]:
         whole.with_name(f"{whole.name}-{number:05}-of-{count:05}") for number in range(min(count, 1000))
     ]
     for file in wanted:
-        if not file.is_file():
+        if not os.path.isfile(file):
             raise InputError(f"{file}: missing; the checkpoint is in {count} files")
     return wanted

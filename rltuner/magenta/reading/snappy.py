@@ -40,11 +40,8 @@ def decompressed(data: memoryview, most: int) -> memoryview:
             length = (tag >> 2) + 1
         if not 0 < offset <= len(out) or length > size - len(out):
             raise WireError("a copy of what is not there")
-        for _ in range(length if offset < length else 0):  # it overlaps what it writes
-            out.append(out[-offset])
-        if offset >= length:
-            start = len(out) - offset
-            out += out[start : start + length]
+        copied = out[len(out) - offset :][:length]
+        out += (copied * (length // len(copied) + 1))[:length]  # it may overlap what it writes
     if len(out) != size:
         raise WireError(f"it holds {len(out):,} bytes instead of {size:,}")
     return memoryview(bytes(out))

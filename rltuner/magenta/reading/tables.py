@@ -22,8 +22,8 @@ from rltuner.magenta.reading.wire import WireError, varint
 MAGIC = 0xDB4775248B80FB57
 FOOTER, TRAILER = 48, 5
 LONGEST_KEY = 4096
-MOST_ENTRIES = 200_000
-MOST_UNPACKED = 64 << 20  # bytes of all Snappy blocks together
+MOST_ENTRIES = 20_000
+MOST_UNPACKED = 4 << 20  # bytes of all Snappy blocks together; indices have some thousand
 
 
 def masked_crc(data: bytes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +72,7 @@ def checked_shape(shape: Sequence[int], name: str, where: str) -> tuple[int, ...
 
 def content_of(file: Path, largest: int = LARGEST_FILE) -> memoryview:
     """A whole file; InputError where it is none, cannot be read, or has more than `largest` bytes."""
-    if not file.is_file():  # opening a named pipe would wait for a writer
+    if not os.path.isfile(file):  # opening a named pipe would wait for a writer
         raise InputError(f"{file}: no such file")
     try:
         if file.stat().st_size > largest:

@@ -32,10 +32,13 @@ def varint(data: memoryview, at: int) -> tuple[int, int]:
     raise WireError("a number has more than 10 bytes")
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field, in order: an int of a varint, else the bytes. WireError where it is no message."""
+def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[tuple[int, int | memoryview]]:
+    """Number and value of each field, in order: an int of a varint, else the bytes.
+
+    WireError where it is no message, or has more than `most` fields.
+    """
     at = 0
-    for _ in range(MOST_FIELDS):
+    for _ in range(most + 1):
         if at == len(message):
             return
         key, at = varint(message, at)
@@ -56,12 +59,12 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise WireError("a field is longer than what holds it")
         yield number, message[at : at + length]
         at += length
-    raise WireError(f"a message of more than {MOST_FIELDS:,} fields")
+    raise WireError(f"a message of more than {most:,} fields")
 
 
-def messages(message: memoryview, number: int) -> Iterator[memoryview]:
-    """The bytes of each field of that number. WireError where one is a varint."""
-    for found, value in fields(message):
+def messages(message: memoryview, number: int, most: int = MOST_FIELDS) -> Iterator[memoryview]:
+    """The bytes of each field of that number. WireError where one is a varint, and as `fields` has it."""
+    for found, value in fields(message, most):
         if found == number:
             yield bytes_of(value)
 
