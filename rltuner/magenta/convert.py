@@ -134,7 +134,8 @@ def note_rnn_from(
 
 def _gates_moved(by_gate: Tensor) -> Tensor:
     """[4H, ...] with the second and the third gate exchanged."""
-    return by_gate.unflatten(0, (4, -1))[_GATES].flatten(0, 1)
+    moved: Tensor = by_gate.unflatten(0, (4, -1))[_GATES]
+    return moved.flatten(0, 1)
 
 
 def _forget(units: int) -> Tensor:

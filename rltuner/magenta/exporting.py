@@ -94,7 +94,8 @@ def _beside(one: Lstm, other: Lstm, is_first: bool) -> Lstm:
 
 
 def _by_gate(weight: Tensor) -> Tensor:
-    return weight.unflatten(0, (4, -1))
+    by_gate: Tensor = weight.unflatten(0, (4, -1))
+    return by_gate
 
 
 def _blocks(one: Tensor, other: Tensor) -> Tensor:

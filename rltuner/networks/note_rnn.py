@@ -21,7 +21,7 @@ from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
 from rltuner.networks.inputs.heard import Heard, Length, begin
 from rltuner.networks.melody_rnn.attention import Attention, AttentionShape, Layers
-from rltuner.networks.melody_rnn.inputs import inputs_named
+from rltuner.networks.melody_rnn.inputs import inputs_named, known_to_kernels
 from rltuner.networks.melody_rnn.repeats import with_repeats_added, with_repeats_mixed
 from rltuner.networks.recurrent import State, cell, stepped, table_of, unrolled, weights_of
 from rltuner.storing.checkpoints import (
@@ -175,7 +175,7 @@ class NoteRNN(nn.Module):
         # Not before it is needed: numba takes most of a second to import.
         from rltuner.networks.kernels.recurrence import hidden_states
 
-        of_events = self.inputs.of_events
+        of_events = known_to_kernels(self.inputs).of_events
         table = table_of(self.layers[0], self.vocabulary.size)
         layers = [weights_of(layer) for layer in self.layers]
         found = hidden_states(table, rows.places, rows.with_places(of_events), of_events, layers)

@@ -98,7 +98,8 @@ def unrolled(
 
     Every layer outside of attention is one fused call over all T steps.
     """
-    hidden, final, inside = vectors, [], 0
+    hidden, inside = vectors, 0
+    final: Layers = []
     remembered: Layers = []
     if attention is not None:
         inside = attention.shape.layers

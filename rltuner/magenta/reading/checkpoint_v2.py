@@ -70,7 +70,8 @@ def read_v2(prefix: Path) -> Variables:
 
 
 def _entry(value: memoryview, name: str, where: str) -> _Entry:
-    numbers, crc, shape, is_sliced = dict.fromkeys((1, 3, 4, 5), 0), 0, (), False
+    numbers, crc, is_sliced = dict.fromkeys((1, 3, 4, 5), 0), 0, False
+    shape: tuple[int, ...] = ()
     for number, found in fields(value):
         if number in numbers:
             numbers[number] = int_of(found)

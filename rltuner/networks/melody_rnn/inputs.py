@@ -193,3 +193,10 @@ def inputs_named(vocabulary: Vocabulary, names: tuple[str, ...] | list[str]) -> 
     if len(names) == 1 and names[0] in BITS:
         return MelodyRnnInputs(vocabulary, names[0])
     return Inputs(vocabulary, names)
+
+
+def known_to_kernels(inputs: Inputs | MelodyRnnInputs) -> Inputs:
+    """The inputs, where the compiled kernels know them; ValueError otherwise."""
+    if isinstance(inputs, MelodyRnnInputs):
+        raise ValueError(f"the kernels do not know {inputs.name}")
+    return inputs
