@@ -28,7 +28,9 @@ def import_model(config: ImportConfig) -> Path:
     """
     check_is_empty(config.out)
     variables = read_variables(config.source)
-    layout = layout_of(variables.shapes, variables.where, config.scope)
+    # What has no dimension is a counter or a rate of training's, whatever it is called.
+    names = [name for name, shape in variables.shapes.items() if shape]
+    layout = layout_of(names, variables.where, config.scope)
     inputs, units, classes = sizes_of(layout, variables.shapes, variables.where)
     kind = configuration_of(inputs, classes, variables.where, variables.pitches)
     if variables.model in CONFIGURATIONS and variables.model != kind.name:

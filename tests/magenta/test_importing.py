@@ -247,6 +247,16 @@ def test_one_of_several_networks_is_named_by_its_scope(imported: Imported, tmp_p
     assert (tmp_path / "n/model.safetensors").read_bytes() == same.read_bytes()
 
 
+def test_what_training_keeps_besides_is_left_alone(imported: Imported, tmp_path: Path) -> None:
+    variables = variables_in("basic_rnn")
+    slots = {f"{name}/Adam{k}": values + 1 for name, values in variables.items() for k in ("", "_1")}
+    counters = {name: np.float32(3) for name in ("global_step", "beta1_power", "train/rate")}
+    write_v2(tmp_path, variables | slots | {name: np.asarray(value) for name, value in counters.items()})
+    import_model(ImportConfig(str(tmp_path), tmp_path / "n"))
+    same = imported("basic_rnn") / "model.safetensors"
+    assert (tmp_path / "n/model.safetensors").read_bytes() == same.read_bytes()
+
+
 def test_what_computes_it_is_said(imported: Imported, capsys: pytest.CaptureFixture[str]) -> None:
     for name, engine in (("basic_rnn", "the compiled kernels"), ("lookback_rnn", "torch")):
         assert run("info", imported(name)) == 0

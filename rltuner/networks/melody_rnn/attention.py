@@ -14,6 +14,7 @@ Source: Bahdanau, Cho, Bengio 2015, and tf.contrib.rnn.AttentionCellWrapper of T
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ from rltuner.errors import InputError
 MOST_LENGTH = 4096  # steps remembered
 
 Layers = list[tuple[Tensor, ...]]
-"""(h, c) of each layer inside; then a, M and keys M, float32 [B, A], [B, N, A], [B, N, A]."""
+"""(h, c) of each layer inside; then a, and M and keys M without their rows of zeros, float32 [B, A], [B, up to N, A]."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Attention(nn.Module):
         like = self.mix.weight
         units = [layer.get_parameter("weight_hh_l0").shape[1] for layer in layers]
         state: Layers = [(like.new_zeros(batch, n), like.new_zeros(batch, n)) for n in units]
-        remembered = like.new_zeros(batch, self.shape.length, units[-1])
+        remembered = like.new_zeros(batch, 0, units[-1])
         return [*state, (like.new_zeros(batch, units[-1]), remembered, remembered)]
 
     def unrolled(
@@ -109,11 +110,19 @@ class Attention(nn.Module):
                 after.append((h, c))
                 hidden = h
             query = self.query(torch.cat([part for h, c in after for part in (c, h)], dim=1))  # (B, A)
-            shares = self.score(torch.tanh(keys + query[:, None])).softmax(dim=1)  # (B, N, 1)
-            a = (shares * memory).sum(dim=1)
+            scores = self.score(torch.tanh(keys + query[:, None])).squeeze(2)  # (B, M)
+            remembered = memory.shape[1]
+            if (
+                missing := self.shape.length - remembered
+            ):  # rows of zeros: of one score, and nothing to add up
+                zeros = self.score(torch.tanh(query)) + math.log(missing)
+                scores = torch.cat([scores, zeros], dim=1)
+            shares = scores.softmax(dim=1)[:, None, :remembered]
+            a = torch.bmm(shares, memory).squeeze(1)
             y = self.project(torch.cat([hidden, a], dim=1))
-            memory = torch.cat([memory[:, 1:], y[:, None]], dim=1)
-            keys = torch.cat([keys[:, 1:], self.keys(y)[:, None]], dim=1)
+            first = int(remembered == self.shape.length)  # the oldest goes
+            memory = torch.cat([memory[:, first:], y[:, None]], dim=1)
+            keys = torch.cat([keys[:, first:], self.keys(y)[:, None]], dim=1)
             state = [*after, (a, memory, keys)]
             outputs.append(y)
         if not outputs:
