@@ -46,7 +46,7 @@ def _in_folder(folder: Path) -> Path:
         if latest := _LATEST.search(text):
             return folder / re.split(r"[/\\]", latest[1])[-1]  # the folder may have moved since
     found = [folder / _PART.sub("", file.name) for file in sorted(folder.glob("*.index"))]
-    found += sorted(folder.glob("*.mag"))
+    found += sorted(file for file in folder.glob("*.mag") if os.path.isfile(file))
     if len(found) == 1:
         return found[0]
     names = f": {', '.join(file.name for file in found[:8])}; name one" if found else ""
