@@ -30,7 +30,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 from faults import KILLED, at_once, command, in_child, kill, on_operation, progress_bar, refuse
-from make_hostile import make, try_file
+from hostile_models import make as make_models
+from hostile_models import try_model
+from make_hostile import Outcome, try_file
+from make_hostile import make as make_files
 from random_configs import numbers
 
 from rltuner.corpus.corpora import Corpus, load_corpus
@@ -260,9 +263,14 @@ def crowds(times: int, tally: Tally, advance: Callable[[int], None] | None = Non
 
 
 def hostile(
-    count: int, tally: Tally, seed: int | None = None, advance: Callable[[int], None] | None = None
+    count: int,
+    tally: Tally,
+    seed: int | None = None,
+    advance: Callable[[int], None] | None = None,
+    make: Callable[..., list[Path]] = make_files,
+    try_file: Callable[[str], Outcome] = try_file,
 ) -> None:
-    """The mutation corpus, in guarded workers."""
+    """A mutation corpus, in guarded workers: of files of tunes, or of models."""
     files = make(Path("hostile"), count, *([] if seed is None else [seed]))
     tasks = [str(file) for file in files]
     # Two readings of 5 s each; the worker is killed where the parser's own limit could not act.
@@ -343,6 +351,11 @@ def all_hostile(tally: Tally) -> None:
         hostile(2_000, tally, None, advance)
 
 
+def all_models(tally: Tally) -> None:
+    with progress_bar("hostile models", 600) as advance:
+        hostile(600, tally, None, advance, make_models, try_model)
+
+
 def all_numbers(tally: Tally) -> None:
     with progress_bar("configurations", 300) as advance:
         numbers(300, tally, advance)
@@ -351,6 +364,7 @@ def all_numbers(tally: Tally) -> None:
 TRIED = ("saves interrupted", "runs resumed bit-identically", "hostile files tried")
 RUN: dict[str, Callable[[Tally], None]] = {
     "hostile": all_hostile,
+    "models": all_models,
     "stops": all_stops,
     "crowds": all_crowds,
     "outside": all_outside,

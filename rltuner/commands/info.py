@@ -28,6 +28,7 @@ def show(source: str) -> None:
         from rich.table import Table
 
         from rltuner.console import output_console
+        from rltuner.networks.note_rnn import NoteRNN
         from rltuner.storing.checkpoints import find_checkpoint, read_checkpoint
 
     folder = find_checkpoint(source)
@@ -43,6 +44,8 @@ def show(source: str) -> None:
     for name, value in config.items():
         if name not in ("kind", "format"):
             facts.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    network = NoteRNN.from_config(config, folder, tensors, "" if config["kind"] == "note_rnn" else "network.")
+    facts.add_row("computed by", "the compiled kernels on the CPU" if network.has_kernels else "torch")
     output_console.print(facts)
     shapes = Table(
         "tensor",

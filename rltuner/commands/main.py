@@ -19,8 +19,10 @@ import tyro
 from rltuner.commands import rules as below_rules
 from rltuner.commands import study as below_study
 from rltuner.commands.evaluate import evaluate
+from rltuner.commands.export import export
 from rltuner.commands.finetune import finetune_command
 from rltuner.commands.generate import generate
+from rltuner.commands.import_model import import_command
 from rltuner.commands.info import info
 from rltuner.commands.options import REGISTRY, SETTINGS, Command
 from rltuner.commands.pretrain import pretrain_command
@@ -188,6 +190,8 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
         "rules": rules,
         "study": study,
         "info": info,
+        "import": import_command,
+        "export": export,
     }
 
 

@@ -44,7 +44,8 @@ class GenerateConfig:
     key: str | None = None
     """Move the tonic here, such as "G major", up to 6 semitones. The mode is that of the policy's rule book, for
     another one tune a policy. An untuned Note RNN has the key and metre of the book that steers it (--smc) or chooses
-    (--best-of), else it counts as C major, though its tunes are in several modes."""
+    (--best-of), else it counts as C major, though its tunes are in several modes. Of an imported one a primer file is in
+    this key, and without it in the major key that holds most of its notes; mono_rnn plays in every key."""
     primer: str = "random_note"
     """What the network hears first: none, random_note, human, or a MIDI, ABC or MusicXML file of one melody, in
     the key of the output."""

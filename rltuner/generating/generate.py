@@ -18,6 +18,7 @@ from rltuner.errors import InputError
 from rltuner.generating.config import LENGTH, GenerateConfig
 from rltuner.generating.files import clip_seconds, write
 from rltuner.generating.instruments import program_of
+from rltuner.generating.keys import keys_of
 from rltuner.generating.manifest import manifest
 from rltuner.melody import NO_EVENT, Melodies, Meter, Vocabulary
 from rltuner.melody.key import Key
@@ -26,12 +27,11 @@ from rltuner.networks.devices import usable_device
 from rltuner.networks.particles import steer
 from rltuner.networks.policy import Policy, load, note_rnn_of
 from rltuner.networks.primers import PRIMERS, primer_contexts, read_primer
-from rltuner.reading.generated import LOWEST_SHIFT, MANIFEST
+from rltuner.reading.generated import MANIFEST
 from rltuner.rules import load_rulebook
 from rltuner.rules.book import RuleBook
 from rltuner.storing.output_folder import filled_folder
 
-UNTUNED_KEY = "C major"  # a Note RNN's tunes are transposed to have no sharps or flats
 BEST_OF_AT_A_TIME = 4096  # candidates that are composed and scored at once
 
 
@@ -52,9 +52,8 @@ def generate(config: GenerateConfig) -> list[Path]:
         book = load_rulebook(config.rules) if config.rules is not None else None
         guide = book if config.smc or config.best_of > 1 else None
         _set_meter(policy, config, guide)
-        key = key_of(policy, guide)
-        sounding = key if config.key is None else Key.parse(config.key)
-        shift = shift_to(sounding, key, config.source)
+        keys = keys_of(policy, config, guide)
+        key, sounding, shift = keys.own, keys.sounding, keys.shift
         generator = torch.Generator().manual_seed(config.seed)
         contexts = _contexts(policy, config, shift, sounding, generator)
         length = length_of(config, policy)
@@ -160,26 +159,6 @@ def best_of(candidates: Melodies, book: RuleBook, k: int) -> Melodies:
     """Of every k candidates in a row the one with the largest total reward, the first of equals: [B / k, T]."""
     totals = book.score(candidates)["total"].sum(dim=1).view(-1, k)
     return candidates[totals.argmax(dim=1) + k * torch.arange(len(totals))]
-
-
-def key_of(policy: Policy, guide: RuleBook | None = None) -> Key:
-    """The key that a policy was tuned for, that of its rule book; of what was not tuned, the key of the book that guides
-    it by particles or by choice, and C major without one."""
-    if policy.kind == "note_rnn" and guide is not None:
-        return Key.parse(guide.key)
-    record = policy.card.get("rules")
-    name = record.get("key") if isinstance(record, dict) else None
-    return Key.parse(name if isinstance(name, str) else UNTUNED_KEY)
-
-
-def shift_to(wanted: Key, own: Key, source: str) -> int:
-    """Semitones, -5 to 6, that bring the own key's tonic to the wanted one's. InputError for another mode."""
-    if {*wanted.degrees} != {*own.degrees}:
-        raise InputError(
-            f"key {wanted}: {source} composes in {own}, and --key moves the tonic, not the mode; tune a policy for it, "
-            f"with a rule book whose key is {str(wanted)!r}"
-        )
-    return (wanted.tonic - own.tonic - LOWEST_SHIFT) % 12 + LOWEST_SHIFT
 
 
 def as_written(melodies: Melodies, shift: int, keep_primer: bool) -> Melodies:

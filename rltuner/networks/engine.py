@@ -25,7 +25,9 @@ Engine = TorchEngine
 
 
 def engine_for(policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Loss, threads: int) -> Engine:
-    """The engine for these networks: kernels for float32 on the CPU and an algorithm that they know, else torch.
+    """The engine for these networks: kernels for an algorithm and networks that they know, in float32 on the CPU.
+
+    Others go through torch.
 
     Args:
       policy, value: the networks that learn. They must stay on their device, and their weights may change in place only.
@@ -34,7 +36,8 @@ def engine_for(policy: Policy, value: ValueNetwork, note_rnn: NoteRNN, loss: Los
       threads: of the CPU.
     """
     weight = policy.network.output.weight
-    if policy.backup.has_kernels and weight.device.type == "cpu" and weight.dtype == torch.float32:
+    has_kernels = policy.backup.has_kernels and policy.network.has_kernels and value.network.has_kernels
+    if has_kernels and weight.device.type == "cpu" and weight.dtype == torch.float32:
         # Not before it is needed: numba takes most of a second to import.
         with importing():
             from rltuner.networks.kernel_engine import KernelEngine

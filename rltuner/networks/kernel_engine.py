@@ -19,6 +19,7 @@ from rltuner.networks.kernels.composing import NetworkTensors, actor
 from rltuner.networks.kernels.gradients import Gradients
 from rltuner.networks.kernels.output_layer import advantages, log_probabilities
 from rltuner.networks.kernels.recurrence import with_places
+from rltuner.networks.melody_rnn.inputs import known_to_kernels
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import Policy
 from rltuner.networks.recurrent import table_of, weights_of
@@ -39,7 +40,7 @@ def acting(
     policy.network.refuse_unknown_classes(contexts, -1)
     if not contexts.shape[1]:
         contexts = torch.full((len(contexts), 1), -1)
-    inputs = policy.network.inputs
+    inputs = known_to_kernels(policy.network.inputs)
     places, active = inputs.places(contexts.shape[1], length, policy.meter)
     return actor(
         [
@@ -81,7 +82,7 @@ class Step:
         self, melodies: Melodies, goals: Tensor, log_prior: Tensor | None, share: float
     ) -> tuple[float, list[Tensor]]:
         """Arguments as `kernels.gradients` has them. IndexError for a class that there is not."""
-        heard, inputs = inputs_of(melodies), self._network.inputs
+        heard, inputs = inputs_of(melodies), known_to_kernels(self._network.inputs)
         self._network.refuse_unknown_classes(heard.events, -1)
         self._network.refuse_unknown_classes(melodies.events, 0)
         rows = inputs.rows(heard)

@@ -7,6 +7,7 @@ the next event. The RL Tuner paper's has one layer of 100 units, and hears the l
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,10 @@ from rltuner.checks import MOST_LAYERS, MOST_UNITS
 from rltuner.errors import InputError
 from rltuner.melody import Meter, Vocabulary
 from rltuner.networks.inputs.heard import Heard, Length, begin
-from rltuner.networks.inputs.rows import Inputs
-from rltuner.networks.recurrent import State, cell, table_of, weights_of
+from rltuner.networks.melody_rnn.attention import Attention, AttentionShape, Layers
+from rltuner.networks.melody_rnn.inputs import inputs_named, known_to_kernels
+from rltuner.networks.melody_rnn.repeats import with_repeats_added, with_repeats_mixed
+from rltuner.networks.recurrent import State, cell, stepped, table_of, unrolled, weights_of
 from rltuner.storing.checkpoints import (
     check_tensors,
     find_checkpoint,
@@ -41,13 +44,17 @@ class NoteRNN(nn.Module):
       meter: of the melodies that it is asked to compose, unless told otherwise.
       seed: of the initial weights (uniform in +-1/sqrt(H), forget gates biased by 1; what is heard besides the event
         begins at 0, so that a beat or a place that no tune has stays without effect).
-      inputs: what it hears, of `inputs.INPUTS`.
+      inputs: what it hears: of `inputs.names.INPUTS`, or one of Magenta's.
+      attention: to what its first layers gave before; None for none.
     """
 
     compiled = False
     """Whether `step` may go through `kernels`, which an engine sets: faster, but for once it is not worth an import."""
-    one_hot: Tensor
-    """What the rows of a table stand for, float32 [F + 1, F]: row 0 is zero, row r has a 1 at r - 1."""
+    adds_repeats = False
+    """Whether repeats are added to logits also where the inputs would have them mixed (`logits`): in a network of scores,
+    such as G's, which are no probabilities."""
+    vectors: Tensor
+    """What the rows of a table stand for, float32 [R, F] (`Inputs.vectors`)."""
 
     def __init__(
         self,
@@ -56,13 +63,14 @@ class NoteRNN(nn.Module):
         meter: Meter | None = None,
         seed: int = 0,
         inputs: Sequence[str] = ("event",),
+        attention: AttentionShape | None = None,
     ) -> None:
         super().__init__()
         if not hidden_sizes or min(hidden_sizes) < 1:
             raise InputError(f"hidden_sizes={hidden_sizes}: give at least one layer of at least one unit")
         self.vocabulary = vocabulary if vocabulary is not None else Vocabulary()
         self.hidden_sizes = tuple(hidden_sizes)
-        self.inputs = Inputs(self.vocabulary, inputs)
+        self.inputs = inputs_named(self.vocabulary, tuple(inputs))
         self.meter = meter if meter is not None else Meter()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -71,8 +79,8 @@ class NoteRNN(nn.Module):
                 nn.LSTM(size, hidden, batch_first=True) for size, hidden in itertools.pairwise(sizes)
             )
             self.output = nn.Linear(sizes[-1], self.vocabulary.size + len(self.inputs.looked_back))
-        one_hot = nn.functional.pad(torch.eye(self.inputs.size), (0, 0, 1, 0))
-        self.register_buffer("one_hot", one_hot, persistent=False)
+            self.attention = None if attention is None else Attention(attention, sizes[0], self.hidden_sizes)
+        self.register_buffer("vectors", self.inputs.vectors(), persistent=False)
         for layer, hidden in zip(self.layers, hidden_sizes, strict=True):
             with torch.no_grad():
                 layer.get_parameter("bias_hh_l0")[hidden : 2 * hidden] += 1.0  # gates are ordered i, f, g, o
@@ -99,27 +107,27 @@ class NoteRNN(nn.Module):
         """
         return State(None, begin(count, context, length, meter if meter is not None else self.meter))
 
-    def features(self, rows: Tensor, layers: list[tuple[Tensor, Tensor]] | None = None) -> tuple[Tensor, Any]:
-        """The last layer's hidden states, float32 [B, T, H], and (h, c) of each layer after the last step.
+    @property
+    def has_kernels(self) -> bool:
+        """Whether the compiled kernels know its inputs and its layers; others go through torch."""
+        return self.inputs.has_kernels and self.attention is None
 
-        Training goes through here: every layer is one fused call over all T steps.
+    def features(self, rows: Tensor, layers: Layers | None = None) -> tuple[Tensor, Layers]:
+        """The last layer's hidden states, float32 [B, T, H], and `State.layers` after the last step.
+
+        Training goes through here.
 
         Args:
           rows: that each step adds up (`Rows.all`), int64 [B, T, K].
-          layers: (h, c) of each layer before the first step; None is zeros.
+          layers: `State.layers` before the first step.
         """
         batch, steps, added = rows.shape
         if rows.numel():
-            hidden = nn.functional.embedding_bag(rows.reshape(-1, added), self.one_hot, mode="sum")
-            hidden = hidden.view(batch, steps, -1)  # (B, T, F)
+            heard = nn.functional.embedding_bag(rows.reshape(-1, added), self.vectors, mode="sum")
+            heard = heard.view(batch, steps, -1)  # (B, T, F)
         else:
-            hidden = self.one_hot.new_zeros(batch, steps, self.inputs.size)
-        final = []
-        for position, layer in enumerate(self.layers):
-            initial = None if layers is None else tuple(x[None].contiguous() for x in layers[position])
-            hidden, (h, c) = layer(hidden, initial)  # (B, T, H)
-            final.append((h[0], c[0]))
-        return hidden, final
+            heard = self.vectors.new_zeros(batch, steps, self.inputs.size)
+        return unrolled(heard, list(self.layers), self.attention, layers)
 
     def forward(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits of the event after each event.
@@ -142,7 +150,8 @@ class NoteRNN(nn.Module):
         """Of the last layer's hidden states [.., H], float32 [.., V].
 
         A network that looks back has one output more for each distance: how much it would repeat, which is added to the
-        logit of the event that was played then.
+        logit of the event that was played then. Magenta's are classes of their own that stand for that event: its
+        probability is the sum.
 
         Args:
           played: the classes looked back on, int64 [.., D] (`Rows.played`).
@@ -150,10 +159,8 @@ class NoteRNN(nn.Module):
         outputs: Tensor = self.output(hidden)
         if not played.shape[-1]:
             return outputs
-        classes = self.vocabulary.size
-        logits, repeats = outputs[..., :classes], outputs[..., classes:]
-        at = torch.where(played < 0, classes, played)
-        return nn.functional.pad(logits, (0, 1)).scatter_add(-1, at, repeats)[..., :classes]
+        mixes = self.inputs.mixes_repeats and not self.adds_repeats
+        return (with_repeats_mixed if mixes else with_repeats_added)(outputs, played)
 
     def hidden_states(self, heard: Heard) -> Tensor:
         """The last layer's hidden states that predict, float32 [T - skipped, B, H].
@@ -168,7 +175,7 @@ class NoteRNN(nn.Module):
         # Not before it is needed: numba takes most of a second to import.
         from rltuner.networks.kernels.recurrence import hidden_states
 
-        of_events = self.inputs.of_events
+        of_events = known_to_kernels(self.inputs).of_events
         table = table_of(self.layers[0], self.vocabulary.size)
         layers = [weights_of(layer) for layer in self.layers]
         found = hidden_states(table, rows.places, rows.with_places(of_events), of_events, layers)
@@ -184,9 +191,10 @@ class NoteRNN(nn.Module):
         return self.inputs.rows(heard).played[:, heard.skipped :]
 
     def can_be_compiled(self, events: Tensor) -> bool:
-        """Whether the kernels can compute it: on the CPU, in float32. IndexError for classes that there are not, which
-        the kernels would read without a check."""
-        if events.device.type != "cpu" or self.output.weight.dtype != torch.float32:
+        """Whether the kernels can compute it: they know it, and it is on the CPU, in float32. IndexError for classes that
+        there are not, which the kernels would read without a check."""
+        on_cpu = events.device.type == "cpu" and self.output.weight.dtype == torch.float32
+        if not self.has_kernels or not on_cpu:
             return False
         self.refuse_unknown_classes(events, -1)
         return True
@@ -201,28 +209,20 @@ class NoteRNN(nn.Module):
     def step(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One event further: events int64 [B], logits float32 [B, V]. The same function as `forward` on [B, 1].
 
-        Acting goes through here: the first layer's inputs are looked up, with no product.
+        Acting goes through here: the first layer's inputs are looked up, with no product, unless attention mixes them.
         """
         state = self.begin(len(events)) if state is None else state
+        if self.attention is not None:
+            logits, state = self.forward(events[:, None], state)
+            return logits[:, 0], state
         if self.compiled and not torch.is_grad_enabled() and self.can_be_compiled(events):
             from rltuner.networks.kernels.recurrence import cell as step_of
         else:
             step_of = cell
         heard = self.inputs.rows(Heard(events[:, None], state.progress))
-        hidden: Tensor | None = None
-        final = []
-        for position, layer in enumerate(self.layers):
-            weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
-            if hidden is None:
-                table, rows = table_of(layer, self.vocabulary.size), heard.all()[:, 0]
-            else:
-                table = nn.functional.linear(hidden, weight_ih, bias_ih + bias_hh)  # (B, 4H)
-                rows = torch.arange(len(events), device=events.device)[:, None]
-            hidden, c = step_of(
-                table, rows, weight_hh, None if state.layers is None else state.layers[position]
-            )
-            final.append((hidden, c))
-        assert hidden is not None
+        vectors = None if self.inputs.has_kernels else self.vectors
+        table = table_of(self.layers[0], self.vocabulary.size, vectors)
+        hidden, final = stepped(table, heard.all()[:, 0], list(self.layers), state.layers, step_of)
         return self.logits(hidden, heard.played[:, 0]), State(final, heard.then)
 
     def config(self) -> dict[str, Any]:
@@ -232,6 +232,7 @@ class NoteRNN(nn.Module):
             "hidden_sizes": list(self.hidden_sizes),
             "meter": [self.meter.steps_per_bar, self.meter.steps_per_beat],
             **({} if self.inputs.names == ("event",) else {"inputs": list(self.inputs.names)}),
+            **({} if self.attention is None else {"attention": dataclasses.asdict(self.attention.shape)}),
         }
 
     @classmethod
@@ -265,9 +266,12 @@ class NoteRNN(nn.Module):
             if not isinstance(inputs, list) or any(not isinstance(name, str) for name in inputs):
                 raise TypeError("inputs: a list of names")
             vocabulary, meter = Vocabulary(*pitches), Meter(*steps)
-            heard = Inputs(vocabulary, inputs)
+            heard = inputs_named(vocabulary, inputs)
             heard.check_meter(meter)
-            shape = (vocabulary, sizes, meter, 0, heard.names)
+            attention = AttentionShape.of(config.get("attention"))
+            if attention is not None:
+                attention.check(len(sizes))
+            shape = (vocabulary, sizes, meter, 0, heard.names, attention)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where}: config.json does not describe a Note RNN ({error})") from None
         if tensors is not None:

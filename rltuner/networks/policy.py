@@ -64,6 +64,7 @@ class Policy(nn.Module):
         self.kind, self.network, self.prior, self.temperature = kind, network, prior, temperature
         self.card = dict(card or {})
         if prior is not None:
+            network.adds_repeats = True  # its zero output layer must be a zero score of every event
             prior.requires_grad_(False)
 
     @classmethod
@@ -209,6 +210,7 @@ def _card_of(config: Mapping[str, Any]) -> dict[str, Any]:
         "hidden_sizes",
         "meter",
         "inputs",
+        "attention",
         "temperature",
         "model_sha256",
     }

@@ -56,14 +56,14 @@ def primer_contexts(
     if name == "random_note":
         return torch.randint(policy.vocabulary.size, (count, 1), generator=generator)
     if name == "human":
-        if policy.vocabulary != Vocabulary():
-            raise InputError(
-                f"primer human: the test tunes have {Vocabulary()}, the policy has {policy.vocabulary}; use another"
-            )
+        own, usual = policy.vocabulary, Vocabulary()
+        if not own.min_pitch <= usual.min_pitch < usual.max_pitch <= own.max_pitch:
+            raise InputError(f"primer human: the test tunes have {usual}, the policy has {own}; use another")
         bars = first_bars(human_tunes(), policy.meter)
         if not len(bars):
             raise InputError(f"primer human: no test tune is in {policy.meter}; use another primer")
-        return bars[torch.randint(len(bars), (count,), generator=generator)]
+        chosen = bars[torch.randint(len(bars), (count,), generator=generator)]
+        return torch.where(chosen > NO_EVENT, chosen + usual.min_pitch - own.min_pitch, chosen)
     if not os.path.exists(name):
         raise InputError(
             f"primer {name!r}: neither none, random_note or human, nor a MIDI, ABC or MusicXML file that exists"

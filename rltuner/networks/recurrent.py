@@ -11,20 +11,21 @@ from torch import Tensor, nn
 
 from rltuner.interrupts import importing
 from rltuner.networks.inputs.heard import Progress
+from rltuner.networks.melody_rnn.attention import Attention, Layers
 
 
 @dataclass(frozen=True)
 class State:
     """What a network remembers of melodies."""
 
-    layers: list[tuple[Tensor, Tensor]] | None
-    """(h, c) of each layer, both float32 [B, H]. None stands for zeros."""
+    layers: Layers | None
+    """(h, c) of each layer, both float32 [B, H]; then what attention remembers, where there is one. None: zeros."""
     progress: Progress
     """How far they have come."""
 
     def chosen(self, rows: Tensor) -> State:
         """Of some of the melodies, int64 [N]."""
-        layers = None if self.layers is None else [(h[rows], c[rows]) for h, c in self.layers]
+        layers = None if self.layers is None else [tuple(part[rows] for part in kept) for kept in self.layers]
         return State(layers, self.progress.chosen(rows))
 
 
@@ -33,18 +34,24 @@ def weights_of(layer: nn.Module) -> list[Tensor]:
     return [layer.get_parameter(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
 
-def table_of(layer: nn.Module, classes: int) -> Tensor:
+def table_of(layer: nn.Module, classes: int, vectors: Tensor | None = None) -> Tensor:
     """The rows that a first layer adds up (`inputs`), float32 [F + 1, 4H]: W_ih transposed after a row of zeros.
 
     The layer's biases are in the rows 0 to `classes`, the event heard last, of which each step has one.
+
+    Args:
+      layer: an LSTM layer.
+      classes: of events.
+      vectors: what the rows stand for, float32 [R, F], where that is something else: the table is then [R, 4H].
     """
     weight_ih, _, bias_ih, bias_hh = weights_of(layer)
-    table = nn.functional.pad(weight_ih.t(), (0, 0, 1, 0))
+    columns = weight_ih.t()
+    table = nn.functional.pad(columns, (0, 0, 1, 0)) if vectors is None else vectors @ columns
     return torch.cat([table[: classes + 1] + (bias_ih + bias_hh), table[classes + 1 :]])
 
 
 def cell(
-    table: Tensor, rows: Tensor, weight: Tensor, before: tuple[Tensor, Tensor] | None
+    table: Tensor, rows: Tensor, weight: Tensor, before: tuple[Tensor, ...] | None
 ) -> tuple[Tensor, Tensor]:
     """One step of a layer: h and c [B, H]. W_ih x + b is the sum of table[rows[:, k]]; h and c were `before`, or 0."""
     units = weight.shape[1]
@@ -56,6 +63,54 @@ def cell(
     if before is not None:
         c = torch.addcmul(c, f, before[1])
     return gates[:, 3 * units :].sigmoid() * c.tanh(), c
+
+
+Cell = Callable[[Tensor, Tensor, Tensor, tuple[Tensor, ...] | None], tuple[Tensor, Tensor]]
+"""`cell`, or what computes the same."""
+
+
+def stepped(
+    table: Tensor, rows: Tensor, layers: Sequence[nn.Module], before: Layers | None, step_of: Cell
+) -> tuple[Tensor, Layers]:
+    """The last layer's hidden states after one step, float32 [B, H], and `State.layers` then.
+
+    Args:
+      table: the first layer's (`table_of`).
+      rows: that it adds up, int64 [B, K].
+      layers: all, first to last.
+      before: `State.layers`.
+      step_of: `cell`, or what computes the same.
+    """
+    final: Layers = []
+    for position, layer in enumerate(layers):
+        weight_ih, weight_hh, bias_ih, bias_hh = weights_of(layer)
+        if position:
+            table = nn.functional.linear(final[-1][0], weight_ih, bias_ih + bias_hh)  # (B, 4H)
+            rows = torch.arange(len(rows), device=rows.device)[:, None]
+        final.append(step_of(table, rows, weight_hh, None if before is None else before[position]))
+    return final[-1][0], final
+
+
+def unrolled(
+    vectors: Tensor, layers: Sequence[nn.Module], attention: Attention | None, before: Layers | None
+) -> tuple[Tensor, Layers]:
+    """The last layer's hidden states, float32 [B, T, H], of input vectors float32 [B, T, F], and `State.layers` then.
+
+    Every layer outside of attention is one fused call over all T steps.
+    """
+    hidden, inside = vectors, 0
+    final: Layers = []
+    remembered: Layers = []
+    if attention is not None:
+        inside = attention.shape.layers
+        state = None if before is None else [*before[:inside], before[-1]]
+        hidden, (*final, last) = attention.unrolled(hidden, layers[:inside], state)
+        remembered = [last]
+    for position, layer in enumerate(layers[inside:], inside):
+        initial = None if before is None else tuple(part[None].contiguous() for part in before[position])
+        hidden, (h, c) = layer(hidden, initial)  # (B, T, H)
+        final.append((h[0], c[0]))
+    return hidden, [*final, *remembered]
 
 
 class Unroller:

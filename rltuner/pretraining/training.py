@@ -15,6 +15,7 @@ from rltuner.errors import InputError
 from rltuner.melody import Melodies, Meter
 from rltuner.melody.tunes import Tune
 from rltuner.networks.inputs.heard import inputs_of
+from rltuner.networks.melody_rnn.inputs import known_to_kernels
 from rltuner.networks.note_rnn import NoteRNN
 from rltuner.networks.policy import predicted
 from rltuner.networks.recurrent import Unroller
@@ -88,7 +89,7 @@ class Training:
         self.averaged = copy.deepcopy(self.model).requires_grad_(False)
         """An exponential moving average of the weights: what is validated and kept."""
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
-        self.windows = Windows(tunes, self.model.inputs, config.batch_events, config.seed)
+        self.windows = Windows(tunes, known_to_kernels(self.model.inputs), config.batch_events, config.seed)
         classes = self.model.vocabulary.size
         on_cpu = device.type == "cpu"
         self._unroller = Unroller([*self.model.layers], classes, config.threads) if on_cpu else None
@@ -102,7 +103,7 @@ class Training:
     def update(self) -> float:
         """One gradient step; returns the loss before it, nats an event. InputError where it is not finite."""
         self.optimiser.param_groups[0]["lr"] = learning_rate_at(self.updates, self.config)
-        batch, device = self.windows.draw(), self.model.one_hot.device
+        batch, device = self.windows.draw(), self.model.vectors.device
         hidden = self._hidden(batch.rows.to(device))  # (L, B, H)
         targets = batch.targets.t().flatten()
         learned = targets != IGNORED

@@ -9,10 +9,13 @@ MANIFEST = "manifest.json"
 MELODIES = ',\n "melodies": ['  # in the manifest, stands between its head and the list of melodies
 LARGEST_HEAD = 1_000_000  # bytes that are read of a manifest; its head has some thousand
 LOWEST_SHIFT = -5  # semitones; --key transposes by the smallest interval, -5 to 6
+SHIFTS = range(
+    -48, 45
+)  # with the octaves of a primer that an imported network hears: the usual vocabulary stays MIDI's
 
 
 def moved_by(folder: Path) -> int:
-    """Semitones by which `rltuner generate --key` transposed the files in a folder, -5 to 6.
+    """Semitones by which `rltuner generate` transposed the files in a folder, of `SHIFTS`.
 
     0 where there is no manifest, or it cannot be read, is not rltuner's or names no such shift.
     """
@@ -25,4 +28,4 @@ def moved_by(folder: Path) -> int:
     except (OSError, ValueError, RecursionError):
         return 0
     shift = head.get("moved_by") if isinstance(head, dict) and "rltuner" in head else None
-    return shift if type(shift) is int and LOWEST_SHIFT <= shift < LOWEST_SHIFT + 12 else 0
+    return shift if type(shift) is int and shift in SHIFTS else 0

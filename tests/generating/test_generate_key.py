@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from generated import manifest, melodies_in, notes_in, refused, run
 
-from rltuner.generating.generate import key_of, shift_to
+from rltuner.generating.keys import key_of, shift_to
 from rltuner.melody import Melodies, Meter
 from rltuner.melody.key import Key, pitch_name
 from rltuner.melody.midi import read_midi

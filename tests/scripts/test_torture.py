@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+import hostile_models
 import make_hostile
 import random_configs
 import torture
@@ -55,6 +56,13 @@ def test_hostile_files_end_in_melodies_or_one_clear_line_in_time(tally: Counter[
     torture.hostile(90, tally, seed=1)
     assert tally["hostile files tried"] == 90
     assert tally["hostile files with melodies"] > 9
+    assert 0 < tally["most MB of a worker"] < 1024
+
+
+def test_hostile_models_end_in_a_note_rnn_or_one_clear_line_in_time(tally: Counter[str]) -> None:
+    torture.hostile(72, tally, 1, None, hostile_models.make, hostile_models.try_model)
+    assert tally["hostile files tried"] == 72
+    assert tally["hostile files with melodies"] > 3
     assert 0 < tally["most MB of a worker"] < 1024
 
 

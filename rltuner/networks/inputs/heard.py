@@ -25,11 +25,14 @@ class Progress:
     length: Length
     """What the melodies' lengths will be."""
     meter: Meter
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    """What Magenta's inputs remember, each [B, ...] (`networks.melody_rnn`); nothing at first, and for other inputs."""
 
     def chosen(self, rows: Tensor) -> Progress:
         """Of some of the melodies, int64 [N]."""
         length = self.length[rows.to(self.length.device)] if isinstance(self.length, Tensor) else self.length
-        return Progress(self.step, self.past[rows.to(self.past.device)], length, self.meter)
+        memory = {name: kept[rows.to(kept.device)] for name, kept in self.memory.items()}
+        return Progress(self.step, self.past[rows.to(self.past.device)], length, self.meter, memory)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from rltuner.errors import InputError
 
 INPUTS = ("event", "clock", "phrase", "to_go", "lookback")
-"""All there are, in the order of their rows."""
+"""All that `pretrain` knows, in the order of their rows."""
+
+LOOKBACK, KEY = "magenta_lookback", "magenta_key"
+"""The input vectors of Magenta's lookback_rnn and attention_rnn (`networks.melody_rnn`), which come by themselves."""
 
 
 def checked_inputs(names: Sequence[str]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rltuner.melody import Meter, Vocabulary
 from rltuner.networks.inputs.clock import LONGEST_BEAT, MOST_BEATS, beat_of, clock
@@ -77,6 +77,11 @@ class Inputs:
       names: of `INPUTS`. InputError as `checked_inputs` has it.
     """
 
+    has_kernels = True
+    """Whether the compiled kernels know these inputs."""
+    mixes_repeats = False
+    """Whether an output for what was played before stands for that event, instead of being added to its logit."""
+
     def __init__(self, vocabulary: Vocabulary, names: Sequence[str] = ("event",)) -> None:
         self.vocabulary, self.names = vocabulary, checked_inputs(names)
         self.looked_back = LOOKED_BACK if "lookback" in names else ()
@@ -97,6 +102,10 @@ class Inputs:
                 first += part
         self.size = first - 1
         """Columns of the first layer's W_ih, F."""
+
+    def vectors(self) -> Tensor:
+        """What the rows stand for, float32 [F + 1, F]: row 0 is zero, row r has a 1 at r - 1."""
+        return nn.functional.pad(torch.eye(self.size), (0, 0, 1, 0))
 
     def rows(self, heard: Heard, hidden: Tensor | None = None) -> Rows:
         """The rows for each event heard. InputError as `check_meter` has it.

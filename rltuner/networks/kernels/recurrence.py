@@ -69,7 +69,7 @@ def hidden_states(
 
 @torch.no_grad()
 def cell(
-    table: Tensor, rows: Tensor, weight: Tensor, before: tuple[Tensor, Tensor] | None
+    table: Tensor, rows: Tensor, weight: Tensor, before: tuple[Tensor, ...] | None
 ) -> tuple[Tensor, Tensor]:
     """One step of a layer, as `hidden_states` goes through many: h and c, float32 [B, H].
 
