@@ -1,0 +1,89 @@
+"""Deep Q-learning (Mnih et al., 2015): acting, the gradient step, the target network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rltuner.launchpad.board.beats import Array, Board
+from rltuner.launchpad.learning.config import TrainConfig
+from rltuner.launchpad.learning.networks import QNetwork
+from rltuner.launchpad.learning.replay import Replay
+
+
+class Learner:
+    """A Q network, its target network and its optimiser. Gradients are of double Q-learning (van Hasselt, 2016) if asked."""
+
+    def __init__(self, board: Board, config: TrainConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.board, self.config = board, config
+        self.network = QNetwork(board, config.network, dueling=config.dueling)
+        self.target = QNetwork(board, config.network, dueling=config.dueling)
+        self.target.load_state_dict(self.network.state_dict())
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate[0], fused=True)
+        self.updates = 0
+        self._bits = torch.from_numpy(board.bits)
+
+    def bits(self, states: Array) -> Tensor:
+        """What the network is told of states [B, N]: float32 [B, inputs]."""
+        return torch.nn.functional.embedding(torch.from_numpy(states), self._bits).flatten(1)
+
+    @torch.inference_mode()
+    def greedy(self, states: Array) -> Array:
+        """The best action in each state: int64 [B]."""
+        actions: Array = self.network(self.bits(states)).argmax(dim=1).numpy()
+        return actions
+
+    def learn(self, replay: Replay, generator: np.random.Generator, rate: float) -> float:
+        """One gradient step on a batch of kept steps; the loss."""
+        config = self.config
+        states, actions, rewards, following = replay.draw(generator, config.batch_size)
+        # What the following states are worth, by the target network.
+        with torch.no_grad():
+            after = self.bits(following)
+            values = self.target(after)
+            if config.double:
+                best = values.gather(1, self.network(after).argmax(dim=1, keepdim=True)).squeeze(1)
+            else:
+                best = values.max(dim=1).values
+            goals = torch.from_numpy(rewards) + config.gamma * best
+        # The mean squared error of what was played.
+        found = self.network(self.bits(states)).gather(1, torch.from_numpy(actions)[:, None]).squeeze(1)
+        loss = torch.nn.functional.mse_loss(found, goals)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip, foreach=True)
+        self.optimiser.param_groups[0]["lr"] = rate
+        self.optimiser.step()
+        self.updates += 1
+        if self.updates % config.target_every == 0:
+            self.target.load_state_dict(self.network.state_dict())
+        return float(loss.detach())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Networks and the optimiser's moments, for a state on disk."""
+        found = {f"network.{name}": t for name, t in self.network.state_dict().items()}
+        found |= {f"target.{name}": t for name, t in self.target.state_dict().items()}
+        moments: dict[int, dict[str, Any]] = self.optimiser.state_dict()["state"]
+        for index, entry in moments.items():
+            found |= {f"optimiser.{index}.{name}": t for name, t in entry.items()}
+        return found
+
+    def restore(self, tensors: dict[str, Tensor], updates: int) -> None:
+        """Goes back to what `tensors` gave, after that many updates."""
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "target": {}, "optimiser": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            if part in parts:
+                parts[part][rest] = tensor
+        self.network.load_state_dict(parts["network"])
+        self.target.load_state_dict(parts["target"])
+        state = self.optimiser.state_dict()
+        for name, tensor in parts["optimiser"].items():
+            index, _, moment = name.partition(".")
+            state["state"].setdefault(int(index), {})[moment] = tensor
+        self.optimiser.load_state_dict(state)
+        self.updates = updates
