@@ -6,7 +6,7 @@ States are int32 arrays [B, N] of codes; networks are told their bits (`bits_of`
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from rltuner.errors import InputError
 from rltuner.launchpad.board.beats import Array, Board
+from rltuner.launchpad.choices import Start
 from rltuner.launchpad.rewards import kernels
 from rltuner.launchpad.rewards.rewards import Reward
 
-Start = Literal["random", "sparse", "empty"]
 MOST_SHARE = 0.5  # of the beats that a sparse board begins with
 
 
@@ -39,7 +39,9 @@ class Boards:
         if start not in get_args(Start):
             raise InputError(f"start = {start!r} must be one of {', '.join(get_args(Start))}")
         if count < 1 or draws < 0:
-            raise InputError(f"boards = {count}, draws = {draws}: give at least one board, and no negative draws")
+            raise InputError(
+                f"boards = {count}, draws = {draws}: give at least one board, and no negative draws"
+            )
         self.board: Board = reward.bars.board
         self.reward, self.draws, self.start = reward, draws, start
         self.generator = np.random.default_rng(seed)
@@ -102,7 +104,10 @@ class Boards:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that a training needs to go on: tensors, and the generator's state as JSON values."""
-        tensors = {"states": torch.from_numpy(self.states.copy()), "seeds": torch.from_numpy(self.seeds.view(np.int64).copy())}
+        tensors = {
+            "states": torch.from_numpy(self.states.copy()),
+            "seeds": torch.from_numpy(self.seeds.view(np.int64).copy()),
+        }
         return tensors, dict(self.generator.bit_generator.state)
 
     def restore(self, tensors: dict[str, Tensor], generator: dict[str, Any]) -> None:

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from rltuner.errors import InputError
 from rltuner.launchpad.board.beats import Array, Board
-from rltuner.launchpad.environments.boards import Boards, Start
-from rltuner.launchpad.music.bars import BarOptions
+from rltuner.launchpad.choices import BarOptions, RewardName, Start
+from rltuner.launchpad.environments.boards import Boards
 from rltuner.launchpad.music.corpus import load_bars
-from rltuner.launchpad.rewards.rewards import Bars, Reward, RewardName
+from rltuner.launchpad.rewards.rewards import Bars, Reward
 
 NAME = "rltuner/Launchpad-v0"
 EPISODE = 1000  # bars; the seed's
@@ -32,7 +32,10 @@ EPISODE = 1000  # bars; the seed's
 def reward_of(bars: Bars | None, corpus: str, reward: RewardName) -> Reward:
     """The reward by given bars, or by those of a corpus."""
     board = Board()
-    return Reward(bars if bars is not None else Bars(board, load_bars(corpus, board, BarOptions(), quiet=True).words), reward)
+    return Reward(
+        bars if bars is not None else Bars(board, load_bars(corpus, board, BarOptions(), quiet=True).words),
+        reward,
+    )
 
 
 class LaunchpadEnv(gymnasium.Env[Array, int]):
@@ -87,7 +90,13 @@ class LaunchpadEnv(gymnasium.Env[Array, int]):
             raise InputError(f"action {action}: the board has 0 to {self.board.actions - 1}")
         reward = float(self._boards.step(np.array([action], dtype=np.int64))[0])
         self._bar += 1
-        return self._observation(), reward, False, self._bar >= self.episode, {"state": self._boards.states[0].copy()}
+        return (
+            self._observation(),
+            reward,
+            False,
+            self._bar >= self.episode,
+            {"state": self._boards.states[0].copy()},
+        )
 
     def render(self) -> str | None:  # type: ignore[override]
         """The bar as text, the highest note first, where render_mode is `ansi`."""
@@ -145,14 +154,18 @@ class LaunchpadVectorEnv(gymnasium.vector.VectorEnv[Tensor, Tensor, Tensor]):
         else:
             self._boards.reset()
         if options and "state" in options:
-            self._boards.set(np.arange(self.num_envs), checked_states(self.board, np.asarray(options["state"])))
+            self._boards.set(
+                np.arange(self.num_envs), checked_states(self.board, np.asarray(options["state"]))
+            )
         self._bar = 0
         return self._observations(), {}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Presses one button on each board."""
         chosen = torch.as_tensor(actions, dtype=torch.int64)
-        if chosen.shape != (self.num_envs,) or not bool(((chosen >= 0) & (chosen < self.board.actions)).all()):
+        if chosen.shape != (self.num_envs,) or not bool(
+            ((chosen >= 0) & (chosen < self.board.actions)).all()
+        ):
             raise InputError(f"actions: expected {self.num_envs} numbers in [0, {self.board.actions - 1}]")
         never = torch.zeros(self.num_envs, dtype=torch.bool)
         if self._bar >= self.episode:

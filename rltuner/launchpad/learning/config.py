@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rltuner.checks import MOST_ROUNDS, MOST_THREADS, check, check_seed, tidy
 from rltuner.errors import InputError
-from rltuner.launchpad.environments.boards import Start
-from rltuner.launchpad.learning.networks import NetworkName
-from rltuner.launchpad.music.bars import BarOptions, Cells
-from rltuner.launchpad.rewards.rewards import RewardName
+from rltuner.launchpad.choices import BarOptions, Cells, NetworkName, PresetName, RewardName, Start
 
-PresetName = Literal["quick", "seed"]
 MOST_REPLAY = 10_000_000
 MOST_BOARDS = 65_536
 
@@ -64,6 +60,8 @@ class TrainConfig:
     """Adam's, first and last; it falls evenly over all steps."""
     clip: float = 10.0
     """Largest norm of a gradient. 10 is the seed's."""
+    gains: bool = True
+    """Learn from what a press gains; the best policy is the same. Else from rewards, as the seed does."""
     double: bool = True
     """Double Q-learning: the network chooses the next action, the target network judges it."""
     dueling: bool = True
@@ -104,7 +102,9 @@ class TrainConfig:
         if self.beta is not None:
             check(where, "beta", self.beta, 0, 1e6)
         if self.boards > self.replay:
-            raise InputError(f"{where}: replay = {self.replay} must hold a step of each of {self.boards} boards")
+            raise InputError(
+                f"{where}: replay = {self.replay} must hold a step of each of {self.boards} boards"
+            )
 
     @property
     def bars(self) -> BarOptions:
@@ -132,6 +132,7 @@ def preset(name: PresetName, network: NetworkName = "mlp") -> TrainConfig:
         batch_size=32,
         ratio=8.0,
         epsilon=SEED_EPSILON[network],
+        gains=False,
         double=False,
         dueling=False,
     )

@@ -8,14 +8,12 @@ With `dueling` (Wang et al., 2016) the last layer is two: Q(s, a) = V(s) + A(s, 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from rltuner.launchpad.board.beats import Board
+from rltuner.launchpad.choices import NetworkName
 
-NetworkName = Literal["linear", "mlp"]
 UNITS = {"linear": (), "mlp": (1024, 512)}
 
 

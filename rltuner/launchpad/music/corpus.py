@@ -23,7 +23,8 @@ from rltuner.corpus.corpora import load_corpus
 from rltuner.corpus.workers import Failed, WorkersCannotStartError, map_guarded
 from rltuner.errors import InputError
 from rltuner.launchpad.board.beats import Array, Board
-from rltuner.launchpad.music.bars import BarOptions, bars_of
+from rltuner.launchpad.choices import BarOptions
+from rltuner.launchpad.music.bars import bars_of
 from rltuner.launchpad.music.pieces import MIDI, XML, Piece
 from rltuner.launchpad.music.tasks import Read, read_bars
 from rltuner.melody.tunes import Tune
@@ -138,7 +139,9 @@ def _of_files(name: str, board: Board, options: BarOptions, jobs: int, cache_dir
     rows: list[Array] = []
     tally: Counter[str] = Counter()
     broken: list[str] = []
-    for (source, _), read in zip(files, _read([str(path) for _, path in files], board, options, jobs), strict=True):
+    for (source, _), read in zip(
+        files, _read([str(path) for _, path in files], board, options, jobs), strict=True
+    ):
         if read.words is None:
             broken.append(f"{source}: {read.broken}")
             continue
@@ -157,7 +160,9 @@ def _files(name: str) -> list[tuple[str, Path]]:
         root = Path(next(iter((spec and spec.submodule_search_locations) or [""]))) / "corpus" / "bach"
         files = list(root.glob("*.mxl"))
         if not files:
-            raise InputError("corpus chorales: not in this installation of music21; reinstall music21 with its corpus")
+            raise InputError(
+                "corpus chorales: not in this installation of music21; reinstall music21 with its corpus"
+            )
     else:
         root = Path(name)
         if not root.is_dir():
@@ -194,7 +199,9 @@ def _collected(
 ) -> BarCorpus:
     words = np.concatenate(rows) if rows else np.empty((0, board.notes), dtype=np.uint64)
     if len(words) > MOST_BARS:
-        raise InputError(f"corpus {name}: {len(words):,} bars, more than {MOST_BARS:,}; give a smaller folder")
+        raise InputError(
+            f"corpus {name}: {len(words):,} bars, more than {MOST_BARS:,}; give a smaller folder"
+        )
     _, first = np.unique(words, axis=0, return_index=True)
     kept = words[np.sort(first)]
     counts = {f"{what} found": found, "bars": len(kept), "the same again": len(words) - len(kept)}

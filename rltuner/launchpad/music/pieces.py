@@ -124,7 +124,11 @@ def _read_xml(path: str) -> Piece:
         score = converter.parse(path)
         parts = list(score.parts) or [score]
         notes = [
-            (float(element.offset) * QUARTER, float(element.offset + element.quarterLength) * QUARTER, pitch.midi)
+            (
+                float(element.offset) * QUARTER,
+                float(element.offset + element.quarterLength) * QUARTER,
+                pitch.midi,
+            )
             for part in parts
             for element in part.stripTies().flatten().notes
             if element.quarterLength > 0  # chord symbols have none

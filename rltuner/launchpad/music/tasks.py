@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rltuner.errors import InputError
 from rltuner.launchpad.board.beats import Array, Board
-from rltuner.launchpad.music.bars import BarOptions, bars_of
+from rltuner.launchpad.choices import BarOptions
+from rltuner.launchpad.music.bars import bars_of
 from rltuner.launchpad.music.pieces import read_piece
 
 

@@ -14,15 +14,15 @@ The nearest is the nearest of all bars (exact), or of K drawn anew for each step
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from rltuner.errors import InputError
 from rltuner.launchpad.board.beats import Array, Board
+from rltuner.launchpad.choices import RewardName
 from rltuner.launchpad.rewards import kernels
 
-RewardName = Literal["distance", "weighted", "jaccard", "f1"]
 KINDS: dict[str, tuple[int, float]] = {
     "distance": (kernels.LINEAR, 1.0),
     "weighted": (kernels.LINEAR, 4.0),
