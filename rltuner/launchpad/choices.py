@@ -19,7 +19,8 @@ class BarOptions:
     """Which bars of a piece are taken, and how."""
 
     cells: Cells = "onsets"
-    """What a cell of a bar says: `sounding`, a note sounds at this step (the seed's piano roll), or `onsets`, it begins."""
+    """What a cell of a bar says: `sounding`, a note sounds at this step (the seed's piano roll), or `onsets`, it
+    begins."""
     transpose: bool = True
     """Move every piece to C major or A minor."""
     fold: bool = True

@@ -4,14 +4,14 @@ A bar has 2^B steps. A note has B + 1 beats: that of period 2^k, for k = 1 to B,
 s mod 2^k = 2^(k - 1), and the single beat at step 0. Every step belongs to exactly one of them. An offset shifts the whole
 track circularly, to later steps.
 
-A note's state is its code: beat k is bit B + k - 1 (the single beat bit 2B), the offset the lowest B bits. A board's state
-is N codes. A bar is a 64-bit word a note, bit s for step s; a code becomes a word by a look-up.
+A note's state is its code: beat k is bit B + k - 1 (the single beat bit 2B), the offset the lowest B bits. A board's
+state is N codes. A bar is a 64-bit word a note, bit s for step s; a code becomes a word by a look-up.
 
-Actions, in the order of their numbers: for each note B + 1 that toggle a beat and B that add 2^0 to 2^(B - 1) to its offset
-(modulo 2^B); the last one does nothing.
+Actions, in the order of their numbers: for each note B + 1 that toggle a beat and B that add 2^0 to 2^(B - 1) to its
+offset (modulo 2^B); the last one does nothing.
 
-Source: Hazon, Palamuttam and Voss, "Reinforcement Learning DJ", section 2, tables and figures 1 to 3. The text does not say
-which steps a beat has; its figure 2 draws these.
+Source: Hazon, Palamuttam and Voss, "Reinforcement Learning DJ", section 2, tables and figures 1 to 3. The text does not
+say which steps a beat has; its figure 2 draws these.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ class Boards:
       reward: of a bar.
       count: B.
       draws: K, bars drawn anew for each reward, the nearest of which counts; 0 compares with all.
-      start: of an episode. `random`: evenly from all states, which are loud; `sparse`: each beat is on by a chance that is
-        itself drawn for each board, from 0 to a half; `empty`: silence.
+      start: of an episode. `random`: evenly from all states, which are loud; `sparse`: each beat is on by a chance that
+        is itself drawn for each board, from 0 to a half; `empty`: silence.
       seed: of starts and draws.
     """
 

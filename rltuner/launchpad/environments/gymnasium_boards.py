@@ -4,8 +4,8 @@
     board = gymnasium.make("rltuner/Launchpad-v0", corpus="chorales")
 
 An observation is the bits of the state (MultiBinary, N(2B + 1) of them), an action the number of a button (Discrete), an
-episode 1,000 bars, after which it is cut (truncated, never terminated). `reset(options={"state": codes})` begins in a state.
-Needs the extra `launchpad`.
+episode 1,000 bars, after which it is cut (truncated, never terminated). `reset(options={"state": codes})` begins in a
+state. Needs the extra `launchpad`.
 """
 
 from __future__ import annotations

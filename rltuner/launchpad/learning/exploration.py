@@ -16,8 +16,8 @@ def random_presses(boards: Boards, generator: np.random.Generator) -> Array:
 def presses_by_reward(boards: Boards, before: Array, beta: float, generator: np.random.Generator) -> Array:
     """A button each, drawn evenly, that is pressed by the chance min(1, exp(beta times what it gains)); else none is.
 
-    So states are visited in proportion to exp(beta R), as in the seed's section 5.2. `before` is the present reward of each
-    board, float32 [B]. Trying a press needs a simulator: the rewards are exact.
+    So states are visited in proportion to exp(beta R), as in the seed's section 5.2. `before` is the present reward of
+    each board, float32 [B]. Trying a press needs a simulator: the rewards are exact.
     """
     actions = random_presses(boards, generator)
     after = np.array([boards.board.press(s, int(a)) for s, a in zip(boards.states, actions, strict=True)])

@@ -15,12 +15,17 @@ from rltuner.launchpad.learning.replay import Replay
 
 
 class Learner:
-    """A Q network, its target network and its optimiser. Gradients are of double Q-learning (van Hasselt, 2016) if asked."""
+    """A Q network, its target network and its optimiser. Gradients are of double Q-learning (van Hasselt, 2016) if
+    asked."""
 
     def __init__(self, board: Board, config: TrainConfig) -> None:
         torch.manual_seed(config.seed)
         self.board, self.config = board, config
         self.network = QNetwork(board, config.network, dueling=config.dueling)
+        for layer in (self.network.advantages, self.network.value):  # Q begins at 0: nothing is known of any press
+            if layer is not None:
+                torch.nn.init.zeros_(layer.weight)
+                torch.nn.init.zeros_(layer.bias)
         self.target = QNetwork(board, config.network, dueling=config.dueling)
         self.target.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate[0], fused=True)
@@ -40,7 +45,7 @@ class Learner:
     def learn(self, replay: Replay, generator: np.random.Generator, rate: float) -> float:
         """One gradient step on a batch of kept steps; the loss."""
         config = self.config
-        states, actions, rewards, following = replay.draw(generator, config.batch_size)
+        states, actions, rewards, following, gains = replay.draw(generator, config.batch_size)
         # What the following states are worth, by the target network.
         with torch.no_grad():
             after = self.bits(following)
@@ -50,9 +55,14 @@ class Learner:
             else:
                 best = values.max(dim=1).values
             goals = torch.from_numpy(rewards) + config.gamma * best
-        # The mean squared error of what was played.
-        found = self.network(self.bits(states)).gather(1, torch.from_numpy(actions)[:, None]).squeeze(1)
+            # What follows a press that was not played is taken to be worth what follows here.
+            others = None if gains is None else torch.from_numpy(gains) + config.gamma * self._worth(states)
+        # The mean squared error of what was played, and of all presses where their gains are known.
+        q = self.network(self.bits(states))
+        found = q.gather(1, torch.from_numpy(actions)[:, None]).squeeze(1)
         loss = torch.nn.functional.mse_loss(found, goals)
+        if others is not None:
+            loss = loss + torch.nn.functional.mse_loss(q, others)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip, foreach=True)
@@ -62,6 +72,11 @@ class Learner:
         if self.updates % config.target_every == 0:
             self.target.load_state_dict(self.network.state_dict())
         return float(loss.detach())
+
+    def _worth(self, states: Array) -> Tensor:
+        """What the target network takes states for: float32 [B, 1]."""
+        worth: Tensor = self.target(self.bits(states)).max(dim=1, keepdim=True).values
+        return worth
 
     def tensors(self) -> dict[str, Tensor]:
         """Networks and the optimiser's moments, for a state on disk."""

@@ -1,4 +1,5 @@
-"""`rltuner launchpad train`: from bars of music to a run folder with a policy, its curves and what it is compared with."""
+"""`rltuner launchpad train`: from bars of music to a run folder with a policy, its curves and what it is compared
+with."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """A training as it goes: boards, learner and replay, one round after the other, and all of it as a state on disk.
 
 A round: every board plays one bar; the steps are kept; the network learns from as many kept ones as the ratio says. With
-`gains` a step's reward is what its press gained, R(s') - R(s) (times 100 for rewards that are shares). The best policy is the
-same (Ng, Harada and Russell, 1999: potential-based shaping with R itself), and a network need not first learn how good a state
-is anyway.
+`gains` a step's reward is what its press gained, R(s') - R(s) (times 100 for rewards that are shares). The best policy
+is the same (Ng, Harada and Russell, 1999: potential-based shaping with R itself), and a network need not first learn
+how good a state is anyway.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Training:
         self.config, self.reward = config, reward
         self.boards = Boards(reward, config.boards, draws=config.draws, start=config.start, seed=config.seed)
         self.learner = Learner(board, config)
-        self.replay = Replay(board, min(config.replay, config.steps + config.boards))
+        kept = min(config.replay, config.steps + config.boards)
+        self.replay = Replay(board, kept, every_press=config.every_press)
         self.generator = np.random.default_rng([config.seed, 1])
         self.steps, self.owed, self.seconds = 0, 0.0, 0.0
         self.best = float("-inf")
@@ -47,10 +48,11 @@ class Training:
         """Plays a bar on every board and learns; the mean reward, and the mean loss (NaN where nothing was learned)."""
         config, boards = self.config, self.boards
         states = boards.states.copy()
+        gains = self._gains(states) if config.every_press else None
         actions = self._actions(states)
         rewards = boards.step(actions).copy()
         heard = rewards - self.before if config.gains else rewards
-        self.replay.add(states, actions, heard * self.scale)
+        self.replay.add(states, actions, heard * self.scale, gains)
         self.before = rewards
         self.steps += len(boards)
         if self.steps // len(boards) % config.episode == 0:
@@ -65,6 +67,12 @@ class Training:
             rate = falling(config.learning_rate, self.steps / config.steps)
             losses.append(self.learner.learn(self.replay, self.generator, rate))
         return float(rewards.mean()), float(np.mean(losses)) if losses else float("nan")
+
+    def _gains(self, states: Array) -> Array:
+        """What each press would gain by the bars that are nearest now: float32 [B, actions]."""
+        sizes, shared = self.boards.sizes, self.boards.shared
+        after = np.array([self.reward.of_actions_near(*row) for row in zip(states, shared, sizes, strict=True)])
+        return (after - self.before[:, None]) * self.scale
 
     def _actions(self, states: Array) -> Array:
         """What is pressed: mostly what the network takes for best."""

@@ -16,8 +16,9 @@ FIFTH, OCTAVE = 7, 12
 def bars_of(piece: Piece, board: Board, options: BarOptions) -> tuple[Array, Counter[str]]:
     """The bars of a piece that are kept, uint64 [M, N], and how many were left out, by reason.
 
-    A note sounds from the step nearest to its start to the one nearest to its end, at least one step; two notes of one pitch
-    that follow each other directly are told apart by nothing, as in any piano roll. The board must have bars of 64 steps.
+    A note sounds from the step nearest to its start to the one nearest to its end, at least one step; two notes of one
+    pitch that follow each other directly are told apart by nothing, as in any piano roll. The board must have bars of
+    64 steps.
     """
     shift = -(FIFTH * piece.sharps) % OCTAVE if options.transpose else 0
     shift -= OCTAVE if shift > OCTAVE // 2 else 0

@@ -1,7 +1,7 @@
 """Bars of real music by the name of a corpus, or from a folder: read once, counted, cached.
 
-`chorales` are the polyphonic files of Bach that music21 installs, `tunebooks` O'Neill's and Ryan's (one voice, in C already).
-Neither needs a download.
+`chorales` are the polyphonic files of Bach that music21 installs, `tunebooks` O'Neill's and Ryan's (one voice, in C
+already). Neither needs a download.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Polyphonic files as notes in sixty-fourths of a 4/4 bar, and where their 4/4 bars begin.
 
-MIDI is read by ticks. Where a file gives no tempo, its ticks say nothing of beats: tempo and first beat are then estimated
-from its onsets by pretty_midi, and it is read by seconds. MusicXML is read as written, without repeats, by music21. Drums
-are left out.
+MIDI is read by ticks. Where a file gives no tempo, its ticks say nothing of beats: tempo and first beat are then
+estimated from its onsets by pretty_midi, and it is read by seconds. MusicXML is read as written, without repeats, by
+music21. Drums are left out.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Compiled by numba: cells that bars share, rewards, and boards that are pressed in lock-step.
 
-Everything comes from three numbers of a state and a bar of music: c, cells that both have; s, those of the state; m, those
-of the bar. A press changes one note's word, so c changes by two popcounts, and a row of bars is read in order.
+Everything comes from three numbers of a state and a bar of music: c, cells that both have; s, those of the state; m,
+those of the bar. A press changes one note's word, so c changes by two popcounts, and a row of bars is read in order.
 
-Arrays: words uint64, states int32, bars uint64 [N, M] (a note's words of all bars) or [M, N] (a bar's words of all notes).
+Arrays: words uint64, states int32, bars uint64 [N, M] (a note's words of all bars) or [M, N] (a bar's words of all
+notes).
 """
 
 from __future__ import annotations

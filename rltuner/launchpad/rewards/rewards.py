@@ -107,16 +107,46 @@ class Reward:
         )
         return rewards
 
+    def of_actions_near(self, state: Array, shared: Array, size: int, near: int = 256) -> Array:
+        """`of_actions` of one state by its `near` nearest bars alone: float32 [actions].
+
+        A press changes so few cells that the nearest bar after it is almost always among them.
+
+        Args: shared int32 [M], cells that the state and each bar have both; size, cells of the state.
+        """
+        board, bars = self.bars.board, self.bars
+        chosen = np.arange(len(bars))
+        if near < len(bars):
+            chosen = np.argpartition(self._values(shared, size), -near)[-near:]
+        rewards = np.empty((1, board.actions), dtype=np.float32)
+        kernels.rewards_of_actions(
+            np.ascontiguousarray(state[None], dtype=np.int32),
+            board.words,
+            board.successors,
+            np.ascontiguousarray(bars.by_note[:, chosen]),
+            bars.sizes[chosen],
+            *self.kind,
+            rewards,
+        )
+        row: Array = rewards[0]
+        return row
+
     def nearest(self, state: Array) -> int:
         """The number of the bar that a state int32 [N] is nearest to."""
         board, bars = self.bars.board, self.bars
         shared = np.bitwise_count(board.words[state][None] & bars.words).sum(axis=1).astype(np.int32)
         size = int(np.bitwise_count(board.words[state]).sum())
+        return int(np.argmax(self._values(shared, size)))
+
+    def _values(self, shared: Array, size: int) -> Array:
+        """The reward by each bar: float [M]."""
         kind, weight = self.kind
+        sizes = self.bars.sizes
+        values: Array
         if kind == kernels.LINEAR:
-            values = (weight + 1) * shared - weight * bars.sizes - size
+            values = (weight + 1) * shared - weight * sizes - size
         elif kind == kernels.JACCARD:
-            values = shared / np.maximum(size + bars.sizes - shared, 1)
+            values = shared / np.maximum(size + sizes - shared, 1)
         else:
-            values = 2 * shared / np.maximum(size + bars.sizes, 1)
-        return int(np.argmax(values))
+            values = 2 * shared / np.maximum(size + sizes, 1)
+        return values
