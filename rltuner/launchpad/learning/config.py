@@ -52,11 +52,11 @@ class TrainConfig:
     """Steps kept to learn from; 10^6 is the seed's. One takes 54 bytes, and 680 with --every-press."""
     target_every: int = 1_000
     """Gradient steps between two copies to the target network. 1,000 is the seed's."""
-    gamma: float = 0.9
+    gamma: float = 0.5
     """Discount. .99 is the seed's."""
     epsilon: tuple[float, float] = (0.2, 0.01)
     """Share of random presses, first and last; it falls evenly over the first half of all steps."""
-    learning_rate: tuple[float, float] = (0.00025, 0.00005)
+    learning_rate: tuple[float, float] = (0.001, 0.0001)
     """Adam's, first and last; it falls evenly over all steps."""
     clip: float = 10.0
     """Largest norm of a gradient. 10 is the seed's."""
@@ -64,6 +64,8 @@ class TrainConfig:
     """Learn from what a press gains; the best policy is the same. Else from rewards, as the seed does."""
     every_press: bool = True
     """Learn besides from the exact gain of every press in a state, not only of the one that was played."""
+    guided: float = 0.3
+    """Share of presses that are those of the largest gain, with --every-press."""
     double: bool = True
     """Double Q-learning: the network chooses the next action, the target network judges it."""
     dueling: bool = True
@@ -94,6 +96,7 @@ class TrainConfig:
             ("draws", 0, 1_000_000),
             ("threads", 1, MOST_THREADS),
             ("ratio", 0, 1024),
+            ("guided", 0, 1),
             ("gamma", 0, 0.9999),
             ("clip", 1e-6, 1e9),
         ):
@@ -123,7 +126,7 @@ SEED_LEARNING_RATE = {"linear": (0.0025, 0.0005), "mlp": (0.00025, 0.00005)}
 
 def preset(name: PresetName, network: NetworkName = "mlp") -> TrainConfig:
     """A configuration by name. The seed does not name K, its batch or its ratio: 32 drawn bars, and DQN's 32 and 8."""
-    config = TrainConfig(network=network, preset=name, learning_rate=SEED_LEARNING_RATE[network])
+    config = TrainConfig(network=network, preset=name)
     if name == "quick":
         return config
     return replace(
@@ -138,6 +141,7 @@ def preset(name: PresetName, network: NetworkName = "mlp") -> TrainConfig:
         batch_size=32,
         ratio=8.0,
         epsilon=SEED_EPSILON[network],
+        learning_rate=SEED_LEARNING_RATE[network],
         gains=False,
         every_press=False,
         double=False,

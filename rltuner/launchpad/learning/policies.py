@@ -98,7 +98,7 @@ def learned(name: str, network: QNetwork, reward: Reward) -> Policy:
         found: Array = network(bits[torch.from_numpy(states.astype(np.int64))].flatten(1)).numpy()
         return found
 
-    return Policy(name, reward, values)
+    return Policy(os.path.basename(os.path.normpath(name)), reward, values)
 
 
 def greedy(reward: Reward) -> Policy:

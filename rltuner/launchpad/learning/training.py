@@ -50,6 +50,9 @@ class Training:
         states = boards.states.copy()
         gains = self._gains(states) if config.every_press else None
         actions = self._actions(states)
+        if gains is not None:
+            guided = self.generator.random(len(states)) < config.guided
+            actions = np.where(guided, gains.argmax(axis=1), actions)
         rewards = boards.step(actions).copy()
         heard = rewards - self.before if config.gains else rewards
         self.replay.add(states, actions, heard * self.scale, gains)
