@@ -50,7 +50,7 @@ class LaunchpadEnv(gymnasium.Env[Array, int]):
       render_mode: `ansi`: the bar as text.
     """
 
-    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+    metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012
 
     def __init__(
         self,

@@ -42,8 +42,8 @@ class TrainConfig:
     """First state of an episode: random, sparse (some beats are on) or empty."""
     boards: int = 64
     """In lock-step."""
-    episode: int = 1000
-    """Bars of an episode. 1,000 is the seed's."""
+    episode: int = 128
+    """Bars of an episode; the seed's has 1,000, of which most are spent where nothing is left to gain."""
     batch_size: int = 128
     """Steps that a gradient is of."""
     ratio: float = 8.0
@@ -68,7 +68,7 @@ class TrainConfig:
     """Share of presses that are those of the largest gain, with --every-press."""
     double: bool = True
     """Double Q-learning: the network chooses the next action, the target network judges it."""
-    dueling: bool = True
+    dueling: bool = False
     """Value and advantages by outputs of their own."""
     beta: float | None = None
     """Explore by rewards in the place of epsilon: a random press is taken by chance min(1, exp(beta times its gain))."""
@@ -137,6 +137,7 @@ def preset(name: PresetName, network: NetworkName = "mlp") -> TrainConfig:
         cells="sounding",
         start="random",
         gamma=0.99,
+        episode=1000,
         boards=4,
         batch_size=32,
         ratio=8.0,

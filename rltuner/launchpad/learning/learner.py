@@ -57,12 +57,12 @@ class Learner:
             goals = torch.from_numpy(rewards) + config.gamma * best
             # What follows a press that was not played is taken to be worth what follows here.
             others = None if gains is None else torch.from_numpy(gains) + config.gamma * self._worth(states)
-        # The mean squared error of what was played, and of all presses where their gains are known.
-        q = self.network(self.bits(states))
-        found = q.gather(1, torch.from_numpy(actions)[:, None]).squeeze(1)
-        loss = torch.nn.functional.mse_loss(found, goals)
-        if others is not None:
-            loss = loss + torch.nn.functional.mse_loss(q, others)
+        # The mean squared error of what was played, or of all presses where their gains are known.
+        q, played = self.network(self.bits(states)), torch.from_numpy(actions)[:, None]
+        if others is None:
+            loss = torch.nn.functional.mse_loss(q.gather(1, played).squeeze(1), goals)
+        else:
+            loss = torch.nn.functional.mse_loss(q, others.scatter(1, played, goals[:, None]))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip, foreach=True)

@@ -6,7 +6,7 @@
   const board = byId("board");
   const view = { size: null, picture: null, rows: [], at: [0, 0] };
   const link = { socket: null, offset: null, best: Infinity, wait: 500, isOpen: false };
-  const clock = { number: -1, at: 0, seconds: 0, words: null, timer: 0, audioOffset: null };
+  const clock = { number: -1, at: 0, seconds: 0, words: null, timer: 0, offset: null, audioOffset: null };
   let synth = null;
   const midi = new LaunchpadMidi.Midi((text) => { byId("midi-said").textContent = text; }, fromKey);
 
@@ -18,7 +18,7 @@
     const socket = new WebSocket(place);
     link.socket = socket;
     link.best = Infinity;
-    socket.onopen = () => { link.isOpen = true; link.wait = 500; ping(); };
+    socket.onopen = () => { link.isOpen = true; link.wait = 500; view.until = 0; ping(); };
     socket.onmessage = (event) => take(JSON.parse(event.data));
     socket.onclose = () => {
       link.isOpen = false;
@@ -61,7 +61,9 @@
   function hear(message) {
     if (!message.playing || message.n < 0) return;
     clock.number = message.n;
-    clock.at = 1000 * message.at + link.offset;
+    // One offset for as long as the music plays: a better measurement must not move the grid, a wrong clock must.
+    if (clock.offset === null || Math.abs(link.offset - clock.offset) > 40) clock.offset = link.offset;
+    clock.at = 1000 * message.at + clock.offset;
     clock.seconds = message.seconds;
     clock.words = message.words;
     if (clock.at + 1000 * clock.seconds > performance.now()) sound();
@@ -92,7 +94,7 @@
 
   function stop() {
     clearTimeout(clock.timer);
-    clock.words = null;
+    clock.words = clock.offset = null;
     if (synth) synth.silence();
     midi.stop();
   }
@@ -127,7 +129,7 @@
       });
       const offset = element("label", "offset");
       const slider = element("input", "", { type: "range", min: 0, max: steps - 1, step: 1, "aria-label": `${hello.names[note]}: steps later`, tabindex: "-1" });
-      const shown = element("output", "");
+      const shown = element("span", "", { "aria-hidden": "true" });
       slider.addEventListener("input", () => { shown.textContent = slider.value; });
       slider.addEventListener("change", () => send({ t: "offset", note, to: Number(slider.value) }));
       offset.append(slider, shown);
@@ -195,9 +197,10 @@
     byId("would-text").textContent = picture.policy ? `next, ${size.policyName} would press ${picture.wouldText}` : `${size.policyName} pauses`;
     curve(picture.rewards);
     if (link.isOpen) {
-      const pressed = picture.pressed ? ` ${size.policyName} pressed ${picture.pressed}.` : "";
-      const people = picture.people > 1 ? ` ${picture.people} people are here.` : "";
-      say(picture.playing ? `Bar ${picture.n + 1}.${pressed}${people}` : `Stopped. Press pads, then play.${people}`);
+      const pressed = picture.pressed ? `${size.policyName} pressed ${picture.pressed}. ` : "";
+      const people = picture.people > 1 ? `${picture.people} people are here.` : "";
+      byId("bar").textContent = picture.playing && picture.n >= 0 ? `Bar ${picture.n + 1}.` : "";
+      if (performance.now() > (view.until || 0)) say(picture.playing ? `${pressed}${people}` : `Stopped. Press pads, then play. ${people}`);
     }
   }
 
@@ -227,6 +230,7 @@
   }
 
   function say(text, isBad = false) {
+    if (isBad) view.until = performance.now() + 3000; // a complaint is not overwritten at once
     const status = byId("status");
     if (status.textContent !== text) status.textContent = text;
     status.classList.toggle("bad", isBad);
