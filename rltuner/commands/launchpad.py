@@ -97,10 +97,10 @@ def generate_command() -> Callable[..., Command]:
         Example: rltuner launchpad generate mlp --bars 64 --out song.mid
         """
 
-        def run() -> object:
+        def run() -> None:
             with importing():
                 from rltuner.launchpad.generate import generate
-            return generate(
+            generate(
                 config.policy,
                 config.bars,
                 config.out,

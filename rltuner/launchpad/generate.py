@@ -54,7 +54,8 @@ def generate(
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror or error})") from None
     output_console.print(
-        f"{out}: {bars} bars by {name}; reward {policy.reward.name} {rewards.mean():.3f}, in the last bar {rewards[-1]:.3f}",
+        f"{out}: {bars} bars by {name}; reward {policy.reward.name} {rewards.mean():.3f}, "
+        f"in the last bar {rewards[-1]:.3f}",
         markup=False,
         soft_wrap=True,
     )

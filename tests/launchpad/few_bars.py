@@ -16,5 +16,7 @@ def few_bars(board: Board | None = None, count: int = 40) -> Bars:
     words = np.zeros((count, board.notes), dtype=np.uint64)
     for bar in words:
         chord = generator.choice([0, 1, 3, 5, 6, 8, 10, 12, 13, 15], size=4, replace=False)
-        bar[chord] = np.uint64(QUARTERS) & generator.integers(1, 2**63, size=4, dtype=np.uint64) | np.uint64(1)
+        bar[chord] = np.uint64(QUARTERS) & generator.integers(1, 2**63, size=4, dtype=np.uint64) | np.uint64(
+            1
+        )
     return Bars(board, words)

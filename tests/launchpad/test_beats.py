@@ -53,7 +53,9 @@ def test_a_toggle_undoes_itself_and_an_offset_comes_round(seed: int, action: int
     board = Board()
     state = board.random(np.random.default_rng(seed), 1)[0]
     press = action % board.presses
-    times = 1 if action == board.nothing else 2 if press < board.beats else board.steps >> (press - board.beats)
+    times = (
+        1 if action == board.nothing else 2 if press < board.beats else board.steps >> (press - board.beats)
+    )
     after = state
     for turn in range(times):
         after = board.press(after, action)

@@ -17,7 +17,9 @@ SMALL = SmallBoard()
 
 def test_only_one_note_state_plays_1011_with_each_offset_that_fits() -> None:
     best = np.flatnonzero(SMALL.rewards == 0)
-    assert [SMALL.board.roll(SMALL.board.words[code]).astype(int).tolist() for code in best] == [[1, 0, 1, 1]] * len(best)
+    assert [SMALL.board.roll(SMALL.board.words[code]).astype(int).tolist() for code in best] == [
+        [1, 0, 1, 1]
+    ] * len(best)
     assert SMALL.rewards[0] == -3  # silence lacks three cells
     assert SMALL.rewards.min() == -4
 

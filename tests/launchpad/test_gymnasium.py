@@ -17,6 +17,7 @@ from rltuner.launchpad.environments.gymnasium_boards import NAME, LaunchpadEnv, 
 
 def test_gymnasiums_checker_finds_nothing() -> None:
     board = gymnasium.make(NAME, bars=few_bars(), render_mode="ansi")
+    board.reset()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(board.unwrapped)

@@ -16,7 +16,7 @@ import pretty_midi
 import pytest
 import torch
 from few_bars import few_bars
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from rltuner.launchpad.learning.networks import QNetwork
 from rltuner.launchpad.learning.policies import save_policy
@@ -79,7 +79,9 @@ def test_a_person_and_the_policy_compose_and_the_midi_file_is_the_exact_grid(
     page.on("request", lambda request: complaints.append(request.url) if address not in request.url else None)
     page.goto(address)
     page.get_by_role("button", name=re.compile("^C4 every 16")).click()
-    expect(page.get_by_role("button", name=re.compile("^C4 every 16"))).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name=re.compile("^C4 every 16"))).to_have_attribute(
+        "aria-pressed", "true"
+    )
     page.get_by_role("slider", name="C4: steps later").evaluate(
         "e => { e.value = 5; e.dispatchEvent(new Event('change')); }"
     )
@@ -101,11 +103,15 @@ def test_a_person_and_the_policy_compose_and_the_midi_file_is_the_exact_grid(
     midi = pretty_midi.PrettyMIDI(str(tmp_path / "song.mid"))
     assert midi.get_tempo_changes()[1] == pytest.approx([240])
     per_step = midi.resolution * 4 / 64
-    ticks = [midi.time_to_tick(time) / per_step for n in midi.instruments[0].notes for time in (n.start, n.end)]
+    ticks = [
+        midi.time_to_tick(time) / per_step for n in midi.instruments[0].notes for time in (n.start, n.end)
+    ]
     assert ticks == [round(tick) for tick in ticks]
     bars = round(max(ticks)) // 64 + 1
     assert bars >= 4
-    onsets = {round(midi.time_to_tick(n.start) / per_step) for n in midi.instruments[0].notes if n.pitch == 60}
+    onsets = {
+        round(midi.time_to_tick(n.start) / per_step) for n in midi.instruments[0].notes if n.pitch == 60
+    }
     assert {5 + 8, 5 + 24, 5 + 40, 5 + 56} <= onsets  # every 16 steps, half of it in, 5 later: the first bar
 
     # What was saved is loaded as it was.
@@ -132,7 +138,9 @@ def test_everything_is_done_by_keyboard_and_two_pages_see_one_board(address: str
     one.keyboard.press("Space")
     on = two.locator(".pad[aria-pressed='true']")
     expect(on).to_have_count(1)
-    expect(on).to_have_attribute("aria-label", re.compile(f"^{re.escape(moved.split(';')[0])}, pressed by you"))
+    expect(on).to_have_attribute(
+        "aria-label", re.compile(f"^{re.escape(moved.split(';')[0])}, pressed by you")
+    )
     one.keyboard.press("]")
     expect(two.get_by_role("slider", name=f"{moved.split()[0]}: steps later")).to_have_value("4")
     one.keyboard.press("l")
@@ -167,7 +175,9 @@ def test_a_phone_shows_it_all_and_pads_are_large_enough_for_fingers(address: str
         context.close()
 
 
-def test_the_music_goes_on_when_the_socket_dies_and_the_page_joins_again(policy: Path, chromium: Browser) -> None:
+def test_the_music_goes_on_when_the_socket_dies_and_the_page_joins_again(
+    policy: Path, chromium: Browser
+) -> None:
     context = chromium.new_context(viewport=DESK)  # type: ignore[arg-type]
     page = context.new_page()
     page.add_init_script(
@@ -204,7 +214,9 @@ RENDER = """async ({lowest, notes, bars, steps, seconds}) => {
 }"""
 
 
-def test_sound_begins_where_the_grid_has_it_and_bar_lines_do_not_click(address: str, chromium: Browser) -> None:
+def test_sound_begins_where_the_grid_has_it_and_bar_lines_do_not_click(
+    address: str, chromium: Browser
+) -> None:
     """Onsets of the rendered audio against the grid: at most 2 ms; between notes nothing jumps."""
     page = chromium.new_page()
     page.goto(address)
@@ -214,8 +226,8 @@ def test_sound_begins_where_the_grid_has_it_and_bar_lines_do_not_click(address: 
     seconds = 2.4
     found = page.evaluate(RENDER, {"lowest": 47, "notes": 24, "bars": bars, "steps": 64, "seconds": seconds})
     data, rate = np.array(found["data"]), found["rate"]
-    expected = [0.1 + bar * seconds + step * seconds / 64 for bar, steps in enumerate(((0, 17, 40), (5, 32, 63), (10, 50)))
-                for step in steps]  # fmt: skip
+    pattern = ((0, 17, 40), (5, 32, 63), (10, 50))
+    expected = [0.1 + (bar + step / 64) * seconds for bar, steps in enumerate(pattern) for step in steps]
     for moment in expected:
         place = round(moment * rate)
         before = np.abs(data[place - 480 : place - 5]).max()
@@ -230,7 +242,10 @@ def test_sound_begins_where_the_grid_has_it_and_bar_lines_do_not_click(address: 
     found = page.evaluate(RENDER, {"lowest": 47, "notes": 24, "bars": held, "steps": 64, "seconds": 0.6})
     data = np.array(found["data"])
     line = round((0.1 + 0.6) * rate)
-    near, usual = np.abs(np.diff(data[line - 50 : line + 50])).max(), np.abs(np.diff(data[line - 5000 : line])).max()
+    near, usual = (
+        np.abs(np.diff(data[line - 50 : line + 50])).max(),
+        np.abs(np.diff(data[line - 5000 : line])).max(),
+    )
     assert near <= usual * 1.05
     page.close()
 

@@ -42,8 +42,14 @@ def corpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_networks_have_the_papers_layers() -> None:
-    shapes = {name: tuple(t.shape) for name, t in QNetwork(Board(), "mlp").state_dict().items() if "weight" in name}
-    assert shapes == {"hidden.0.weight": (1024, 312), "hidden.1.weight": (512, 1024), "advantages.weight": (313, 512)}
+    shapes = {
+        name: tuple(t.shape) for name, t in QNetwork(Board(), "mlp").state_dict().items() if "weight" in name
+    }
+    assert shapes == {
+        "hidden.0.weight": (1024, 312),
+        "hidden.1.weight": (512, 1024),
+        "advantages.weight": (313, 512),
+    }
     assert QNetwork(Board(), "linear").advantages.weight.shape == (313, 312)
 
 
@@ -102,7 +108,8 @@ def test_learning_finds_the_one_bar_that_there_is() -> None:
     reward = Reward(Bars(board, np.array([[0b1101]], dtype=np.uint64)), "distance")
     config = TrainConfig(
         network="mlp", steps=6000, boards=16, batch_size=64, ratio=8, gamma=0.9, reward="distance", episode=20,
-        start="random", target_every=100, epsilon=(1.0, 0.5), learning_rate=(0.0005, 0.0001), every_press=False, threads=1,
+        start="random", target_every=100, epsilon=(1.0, 0.5), 
+        learning_rate=(0.0005, 0.0001), every_press=False, threads=1,
     )  # fmt: skip
     training = Training(config, reward)
     while training.steps < config.steps:
@@ -120,12 +127,14 @@ def run(config: TrainConfig) -> tuple[Path, dict[str, Any]]:
     from rltuner.storing.state import load_state
 
     folder = train(config)
-    manifest, tensors = load_state(folder / "checkpoint")
+    _, tensors = load_state(folder / "checkpoint")
     return folder, {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
 
 
 @pytest.mark.usefixtures("corpus")
-def test_a_resumed_run_ends_as_one_that_was_never_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_ends_as_one_that_was_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, expected = run(TrainConfig(network="linear", out=tmp_path / "whole", **SMALL))  # type: ignore[arg-type]
     rounds = 0
     real = Training.round
@@ -150,7 +159,9 @@ def test_a_resumed_run_ends_as_one_that_was_never_stopped(tmp_path: Path, monkey
 
     def kept(folder: Path) -> list[dict[str, Any]]:
         rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        return [{k: v for k, v in row.items() if k not in ("steps_per_second", "reward", "loss")} for row in rows]
+        return [
+            {k: v for k, v in row.items() if k not in ("steps_per_second", "reward", "loss")} for row in rows
+        ]
 
     assert kept(whole) == kept(part)
     with pytest.raises(InputError, match="only threads can be changed"):
@@ -176,7 +187,12 @@ def test_a_policy_comes_back_as_it_was_saved_and_others_are_refused(tmp_path: Pa
     assert policy.values(states) == pytest.approx(network(bits).detach().numpy())
     assert (policy.reward.bars.words == reward.bars.words).all()
     config = json.loads((tmp_path / "mine" / "config.json").read_text())
-    for field, value in (("kind", "note_rnn"), ("network", "lstm"), ("board", {"notes": 24}), ("reward", "love")):
+    for field, value in (
+        ("kind", "note_rnn"),
+        ("network", "lstm"),
+        ("board", {"notes": 24}),
+        ("reward", "love"),
+    ):
         (tmp_path / "mine" / "config.json").write_text(json.dumps({**config, field: value}))
         with pytest.raises(InputError, match=r"config\.json: "):
             load_policy(str(tmp_path / "mine"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import pretty_midi
+import pytest
 
 from rltuner.errors import InputError
 from rltuner.launchpad.board.beats import Board
@@ -18,7 +18,9 @@ from rltuner.launchpad.music.pieces import Piece, read_piece
 SOUNDING = BarOptions(cells="sounding", transpose=False)
 
 
-def midi(file: Path, notes: list[tuple[float, float, int]], qpm: float = 90.0, signature: tuple[int, int] = (4, 4)) -> None:
+def midi(
+    file: Path, notes: list[tuple[float, float, int]], qpm: float = 90.0, signature: tuple[int, int] = (4, 4)
+) -> None:
     """Notes as (start, end, pitch) in quarters."""
     made = pretty_midi.PrettyMIDI(initial_tempo=qpm)
     made.time_signature_changes.append(pretty_midi.TimeSignature(*signature, 0))
@@ -48,7 +50,9 @@ def test_a_polyphonic_file_is_cut_into_bars_of_64_steps(tmp_path: Path) -> None:
 
 
 def test_too_few_cells_too_few_keys_and_other_metres_are_left_out_and_counted(tmp_path: Path) -> None:
-    piece = Piece([(0, 8, 60), (0, 8, 64), (64, 128, 60), (128, 150, 60), (128, 150, 62)], [0.0, 64.0, 128.0], 3, 0)
+    piece = Piece(
+        [(0, 8, 60), (0, 8, 64), (64, 128, 60), (128, 150, 60), (128, 150, 62)], [0.0, 64.0, 128.0], 3, 0
+    )
     words, left_out = bars_of(piece, Board(), SOUNDING)
     assert len(words) == 1
     assert left_out == {"fewer than 20 cells": 1, "fewer than 2 keys": 1, "not 4/4": 3}
@@ -80,7 +84,9 @@ def test_a_tempo_is_estimated_where_the_file_gives_none(tmp_path: Path) -> None:
     assert piece.bars
 
 
-def test_broken_files_are_named_and_the_rest_is_read_and_cached(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_files_are_named_and_the_rest_is_read_and_cached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "music"
     folder.mkdir()
     midi(folder / "good.mid", CHORD)

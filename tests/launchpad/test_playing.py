@@ -71,9 +71,10 @@ def test_undo_goes_back_one_change_at_a_time_also_the_policys(game: Game) -> Non
 
 
 def test_a_flood_of_presses_in_one_bar_is_refused(game: Game) -> None:
+    for _ in range(256):
+        game.press(PRESS)
     with pytest.raises(InputError, match="more than 256"):
-        for _ in range(300):
-            game.press(PRESS)
+        game.press(PRESS)
 
 
 def client(session: Session) -> TestClient:
@@ -115,7 +116,8 @@ def test_bars_come_at_times_that_are_counted_from_the_first(session: Session) ->
 @pytest.mark.parametrize(
     "text",
     [
-        "", "[]", "7", "{", '{"t": "press"}', '{"t": "press", "a": 313}', '{"t": "press", "a": -1}', '{"t": "press", "a": 1.5}',
+        "", "[]", "7", "{", '{"t": "press"}', '{"t": "press", "a": 313}', '{"t": "press", "a": -1}',
+        '{"t": "press", "a": 1.5}',
         '{"t": "press", "a": true}', '{"t": "qpm", "v": 1e999}', '{"t": "qpm", "v": NaN}', '{"t": "qpm", "v": "100"}',
         '{"t": "offset", "note": 24, "to": 0}', '{"t": "lock", "note": 0, "on": 1}', '{"t": "key", "v": "H minor"}',
         '{"t": "key", "v": ["C major"]}', '{"t": "load"}', "[" * 2000,
@@ -138,7 +140,7 @@ def test_a_page_that_goes_on_forging_or_floods_is_let_go(session: Session) -> No
         for message, count in (("nonsense", MOST_MISTAKES), (json.dumps({"t": "ping", "c": 1}), 600)):
             with (
                 browser.websocket_connect("/socket", headers=HERE) as page,
-                pytest.raises(WebSocketDisconnect) as ended,  # noqa: PT012
+                pytest.raises(WebSocketDisconnect) as ended,
             ):
                 for _ in range(count):
                     page.send_text(message)
@@ -150,7 +152,11 @@ def test_a_page_that_goes_on_forging_or_floods_is_let_go(session: Session) -> No
 
 @pytest.mark.parametrize("headers", [{}, {"origin": "http://evil.example"}, {"origin": "null"}])
 def test_a_socket_of_another_site_is_refused(headers: dict[str, str], session: Session) -> None:
-    with client(session) as browser, pytest.raises(WebSocketDisconnect), browser.websocket_connect("/socket", headers=headers):
+    with (
+        client(session) as browser,
+        pytest.raises(WebSocketDisconnect),
+        browser.websocket_connect("/socket", headers=headers),
+    ):
         pass
 
 

@@ -40,7 +40,9 @@ def test_a_reward_is_what_its_definition_says(name: str, generator: np.random.Ge
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_reward_of_every_action_is_that_of_the_state_after_it(name: str, generator: np.random.Generator) -> None:
+def test_the_reward_of_every_action_is_that_of_the_state_after_it(
+    name: str, generator: np.random.Generator
+) -> None:
     board = Board(5, 6, 60)
     bars = Bars(board, generator.integers(2**63, size=(2100, 5), dtype=np.uint64))  # more than a block
     reward = Reward(bars, name)  # type: ignore[arg-type]
@@ -60,7 +62,9 @@ def test_silence_is_good_under_the_distance_and_worth_nothing_under_a_share() ->
 
 
 @pytest.mark.parametrize("draws", [0, 400])
-def test_boards_in_lock_step_are_boards_pressed_one_by_one(draws: int, generator: np.random.Generator) -> None:
+def test_boards_in_lock_step_are_boards_pressed_one_by_one(
+    draws: int, generator: np.random.Generator
+) -> None:
     """With so many draws of 40 bars every bar is among them, but for a chance of one in a thousand at this seed."""
     bars = few_bars()
     reward = Reward(bars, "f1")

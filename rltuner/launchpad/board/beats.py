@@ -1,8 +1,8 @@
 """The beat domain: a note's track is a sum of beats that never overlap, shifted in time.
 
 A bar has 2^B steps. A note has B + 1 beats: that of period 2^k, for k = 1 to B, sounds at the steps s with
-s mod 2^k = 2^(k - 1), and the single beat at step 0. Every step belongs to exactly one of them. An offset shifts the whole
-track circularly, to later steps.
+s mod 2^k = 2^(k - 1), and the single beat at step 0. Every step belongs to exactly one of them. An offset shifts the
+whole track circularly, to later steps.
 
 A note's state is its code: beat k is bit B + k - 1 (the single beat bit 2B), the offset the lowest B bits. A board's
 state is N codes. A bar is a 64-bit word a note, bit s for step s; a code becomes a word by a look-up.

@@ -38,7 +38,7 @@ def reward_of(bars: Bars | None, corpus: str, reward: RewardName) -> Reward:
     )
 
 
-class LaunchpadEnv(gymnasium.Env[Array, int]):
+class LaunchpadEnv(gymnasium.Env[Array, np.int64]):
     """One board.
 
     Args:
@@ -84,7 +84,7 @@ class LaunchpadEnv(gymnasium.Env[Array, int]):
         self._bar = 0
         return self._observation(), {"state": self._boards.states[0].copy()}
 
-    def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+    def step(self, action: int | np.int64) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Presses a button; the reward is that of the bar that the board then plays."""
         if not self.action_space.contains(np.int64(action)):
             raise InputError(f"action {action}: the board has 0 to {self.board.actions - 1}")
@@ -98,7 +98,7 @@ class LaunchpadEnv(gymnasium.Env[Array, int]):
             {"state": self._boards.states[0].copy()},
         )
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The bar as text, the highest note first, where render_mode is `ansi`."""
         if self.render_mode != "ansi":
             return None
@@ -109,7 +109,8 @@ class LaunchpadEnv(gymnasium.Env[Array, int]):
         )
 
     def _observation(self) -> Array:
-        return self.board.bits[self._boards.states[0]].reshape(-1).astype(np.int8)
+        seen: Array = self.board.bits[self._boards.states[0]].reshape(-1).astype(np.int8)
+        return seen
 
 
 class LaunchpadVectorEnv(gymnasium.vector.VectorEnv[Tensor, Tensor, Tensor]):

@@ -67,7 +67,8 @@ def explore(out: Path, seed: int = 0, repeats: int = 16, sweeps: int = 400) -> d
     recovered = [presses for presses in recoveries if presses >= 0]
     lines = (
         f"{small.board.codes} states, {small.board.actions} actions, target {''.join(map(str, small.target))}",
-        f"the best bar is kept from step {np.median(first):.0f} on (median of {SEEDS} seeds; {min(first)} to {max(first)})",
+        f"the best bar is kept from step {np.median(first):.0f} on (median of {SEEDS} seeds; {min(first)} to "
+        f"{max(first)})",
         f"after a random state it is back within {np.median(recovered):.0f} presses (median; at most {max(recovered)}; "
         f"{len(recoveries) - len(recovered)} of {len(recoveries)} not within {REPLACED_EVERY})",
         f"the best beta is {BETAS[top]:.3g} (mean reward {means[top]:.3f}); as good: {min(near):.3g} to {max(near):.3g}",

@@ -58,7 +58,8 @@ class SmallBoard:
         while True:
             better = self.rewards[:, None] + GAMMA * q.max(axis=1)[self.following]
             if np.abs(better - q).max() < EXACT:
-                return better
+                found: Array = better
+                return found
             q = better
 
     @cached_property

@@ -3,9 +3,9 @@
 Q(s, a) <- (1 - alpha) Q(s, a) + alpha (R(s) + gamma max over a' of Q(T(s, a), a')), from Q = 0, which is optimistic: no
 reward is above 0.
 
-`learn` acts by epsilon = 1 / t. `explore` sweeps all actions in turn: a press is kept by the chance min(1, exp(beta times what
-it gains)), so that states are visited in proportion to exp(beta R) (Metropolis et al., 1953); then the greedy policy of
-its table is judged.
+`learn` acts by epsilon = 1 / t. `explore` sweeps all actions in turn: a press is kept by the chance
+min(1, exp(beta times what it gains)), so that states are visited in proportion to exp(beta R) (Metropolis et al., 1953);
+then the greedy policy of its table is judged.
 """
 
 from __future__ import annotations

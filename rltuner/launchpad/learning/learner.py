@@ -22,7 +22,10 @@ class Learner:
         torch.manual_seed(config.seed)
         self.board, self.config = board, config
         self.network = QNetwork(board, config.network, dueling=config.dueling)
-        for layer in (self.network.advantages, self.network.value):  # Q begins at 0: nothing is known of any press
+        for layer in (
+            self.network.advantages,
+            self.network.value,
+        ):  # Q begins at 0: nothing is known of any press
             if layer is not None:
                 torch.nn.init.zeros_(layer.weight)
                 torch.nn.init.zeros_(layer.bias)

@@ -8,6 +8,8 @@ With `dueling` (Wang et al., 2016) the last layer is two: Q(s, a) = V(s) + A(s, 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +26,7 @@ class QNetwork(nn.Module):
         super().__init__()
         self.board, self.name, self.dueling = board, name, dueling
         sizes = (board.inputs, *UNITS[name])
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.advantages = nn.Linear(sizes[-1], board.actions)
         self.value = nn.Linear(sizes[-1], 1) if dueling else None
 
@@ -36,4 +38,5 @@ class QNetwork(nn.Module):
         advantages: Tensor = self.advantages(h)
         if self.value is None:
             return advantages
-        return self.value(h) + advantages - advantages.mean(dim=1, keepdim=True)
+        values: Tensor = self.value(h) + advantages - advantages.mean(dim=1, keepdim=True)
+        return values

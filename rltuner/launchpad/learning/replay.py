@@ -33,7 +33,9 @@ class Replay:
         self.place = (self.place + len(actions)) % self.capacity
         self.filled = min(self.filled + len(actions), self.capacity)
 
-    def draw(self, generator: np.random.Generator, count: int) -> tuple[Array, Array, Array, Array, Array | None]:
+    def draw(
+        self, generator: np.random.Generator, count: int
+    ) -> tuple[Array, Array, Array, Array, Array | None]:
         """Steps drawn evenly: states [count, N], actions, rewards, the states that follow, and what is kept of gains."""
         which = generator.integers(self.filled, size=count)
         states, actions = self.states[which].astype(np.int64), self.actions[which].astype(np.int64)

@@ -74,7 +74,8 @@ class Training:
     def _gains(self, states: Array) -> Array:
         """What each press would gain by the bars that are nearest now: float32 [B, actions]."""
         sizes, shared = self.boards.sizes, self.boards.shared
-        after = np.array([self.reward.of_actions_near(*row) for row in zip(states, shared, sizes, strict=True)])
+        rows = zip(states, shared, sizes.tolist(), strict=True)
+        after = np.array([self.reward.of_actions_near(s, c, int(size)) for s, c, size in rows])
         return (after - self.before[:, None]) * self.scale
 
     def _actions(self, states: Array) -> Array:

@@ -1,7 +1,7 @@
 """The game: one board, people and a policy that press its buttons, and the bars that were played.
 
-Knows nothing of time, sockets or sound. Presses wait until the next bar begins; then the policy presses once. All people see
-and press the same board, in the order in which their presses came.
+Knows nothing of time, sockets or sound. Presses wait until the next bar begins; then the policy presses once. All people
+see and press the same board, in the order in which their presses came.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Game:
     # What people do
 
     def press(self, action: int) -> None:
-        """A person's press; it sounds from the next bar on. InputError for no action of the board, or too many at once."""
+        """A person's press; it sounds from the next bar on. InputError for no action of the board, or too many."""
         self._count += 1
         if self._count > MOST_WAITING:
             raise InputError(f"more than {MOST_WAITING} presses in one bar; the rest is not taken")
@@ -141,7 +141,7 @@ class Game:
         return int(self.policy.act(self.waiting.state[None], self.allowed())[0])
 
     def allowed(self) -> Array:
-        """The presses that the policy may use, bool [actions]: no locked note's, none that switches on what is out of key."""
+        """The presses that the policy may use, bool [actions]: no locked note's, none that switches on a note out of key."""
         board = self.board
         free = np.repeat(~self.locked[:, None], board.presses, axis=1)
         on = board.bits[self.waiting.state][:, : board.beats] > 0

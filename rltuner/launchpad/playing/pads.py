@@ -1,10 +1,11 @@
 """The protocol of Novation's Launchpad X, Mini MK3 and Pro MK3 in programmer mode: what is sent to them, what they send.
 
-In programmer mode pads are numbered by row and column: 11 is the lower left, 88 the upper right of the 8 by 8; 91 to 98 are
-the buttons above, 19 to 89 those to the right. Pads send notes, buttons control changes. Lights are set by one system
+In programmer mode pads are numbered by row and column: 11 is the lower left, 88 the upper right of the 8 by 8; 91 to 98
+are the buttons above, 19 to 89 those to the right. Pads send notes, buttons control changes. Lights are set by one system
 exclusive message of (3, number, red, green, blue) each, colours from 0 to 127.
 
-Source: Novation, "Launchpad X", "Launchpad Mini [MK3]" and "Launchpad Pro [MK3]" Programmer's reference manuals, 2019 to 2020.
+Source: Novation, Programmer's reference manuals of the Launchpad X, Launchpad Mini [MK3] and Launchpad Pro [MK3],
+2019 to 2020.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from typing import Literal
 
 SIZE = 8
 NOVATION = (0x00, 0x20, 0x29, 0x02)
-MODELS = {"Launchpad X": 0x0C, "LPX": 0x0C, "Mini MK3": 0x0D, "LPMiniMK3": 0x0D, "Pro MK3": 0x0E, "LPProMK3": 0x0E}
+MODELS = {
+    "Launchpad X": 0x0C,
+    "LPX": 0x0C,
+    "Mini MK3": 0x0D,
+    "LPMiniMK3": 0x0D,
+    "Pro MK3": 0x0E,
+    "LPProMK3": 0x0E,
+}
 """Number of the model, by a part of its port's name."""
 LIGHT, MODE = 0x03, 0x0E
 LIVE, PROGRAMMER = 0, 1
@@ -38,7 +46,9 @@ def mode(model: int, which: int) -> tuple[int, ...]:
 
 def lights(model: int, colours: Mapping[int, Colour]) -> tuple[int, ...]:
     """The message, without F0 and F7, that sets lights by their numbers. ValueError for more than 81, or beyond 127."""
-    if len(colours) > MOST_LIGHTS or any(not 0 <= part <= 127 for colour in colours.values() for part in colour):
+    if len(colours) > MOST_LIGHTS or any(
+        not 0 <= part <= 127 for colour in colours.values() for part in colour
+    ):
         raise ValueError("at most 81 lights, of colours 0 to 127")
     body = [part for number, colour in colours.items() for part in (RGB, number, *colour)]
     return (*NOVATION, model, LIGHT, *body)

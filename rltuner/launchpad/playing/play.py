@@ -48,4 +48,6 @@ def play(config: PlayConfig) -> None:
 
 def names_of(host: str) -> frozenset[str]:
     """The names that a browser may call this server by, besides addresses."""
-    return frozenset({"localhost", host.lower(), socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"})
+    return frozenset(
+        {"localhost", host.lower(), socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}
+    )

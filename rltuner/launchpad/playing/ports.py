@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-
 from rltuner.errors import InputError
 from rltuner.launchpad.board.beats import Array, Board
 from rltuner.launchpad.board.midi import notes_of
@@ -29,10 +28,14 @@ def open_port(wanted: str, kind: str) -> Any:
         backend = mido.Backend("mido.backends.rtmidi")
         names: list[str] = list(getattr(backend, f"get_{kind}_names")())
     except ImportError:
-        raise InputError("MIDI ports need python-rtmidi, which is not installed: pip install 'rltuner[launchpad]'") from None
+        raise InputError(
+            "MIDI ports need python-rtmidi, which is not installed: pip install 'rltuner[launchpad]'"
+        ) from None
     except Exception as error:  # the system has no MIDI: rtmidi raises its own kinds
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(f"this machine's MIDI cannot be used ({reason}); play in the browser instead") from None
+        raise InputError(
+            f"this machine's MIDI cannot be used ({reason}); play in the browser instead"
+        ) from None
     found = [name for name in names if wanted.lower() in name.lower()]
     if not found:
         there = ", ".join(repr(name) for name in names) or "none"
@@ -103,7 +106,9 @@ class Player:
 class Pads:
     """A Launchpad: eight rows of the board at a time, beats in columns 1 to 7, a sixteenth later in column 8."""
 
-    def __init__(self, session: Session, output: Any, model: int, call: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self, session: Session, output: Any, model: int, call: Callable[[Callable[[], None]], None]
+    ) -> None:
         self._session, self._output, self._model, self._call = session, output, model, call
         self._first = 0
         self._shown: dict[int, pads.Colour] = {}
@@ -183,7 +188,9 @@ class Pads:
 
 
 @contextlib.contextmanager
-def connected(session: Session, midi_port: str | None, pad_port: str | None) -> Iterator[list[Callable[[Any], None]]]:
+def connected(
+    session: Session, midi_port: str | None, pad_port: str | None
+) -> Iterator[list[Callable[[Any], None]]]:
     """Opens ports for a session; the value is what to call with the event loop once it runs. All are closed at the end.
 
     Raises InputError where a port is not there, or is no Launchpad's.

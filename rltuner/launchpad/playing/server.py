@@ -39,7 +39,9 @@ EXTRA_HEADERS = {
 REFUSED, BUSY = 1008, 1013  # websocket's codes: policy violation, try again later
 
 
-def create_app(session: Session, *, hosts: frozenset[str] | None = None, limits: Limits | None = None) -> FastAPI:
+def create_app(
+    session: Session, *, hosts: frozenset[str] | None = None, limits: Limits | None = None
+) -> FastAPI:
     """The application. `hosts`: names that the server goes by; None takes any."""
 
     @contextlib.asynccontextmanager

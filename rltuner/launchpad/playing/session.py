@@ -1,8 +1,8 @@
 """A game in time: the clock that begins bars, who is connected, and what is sent to them.
 
 Bar n begins at a time of the server's clock that is counted from the first bar, so nothing adds up. It is composed
-`LEAD` seconds earlier, so one bar is buffered; what is pressed until then sounds in it. A page whose socket is too slow is let
-go; it joins again by itself, and plays its last bar on meanwhile.
+`LEAD` seconds earlier, so one bar is buffered; what is pressed until then sounds in it. A page whose socket is too slow
+is let go; it joins again by itself, and plays its last bar on meanwhile.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Session:
         if kind == "press":
             game.press(_whole(message, "a", game.board.actions - 1))
         elif kind == "offset":
-            game.shift(_whole(message, "note", game.board.notes - 1), _whole(message, "to", game.board.steps - 1))
+            game.shift(
+                _whole(message, "note", game.board.notes - 1), _whole(message, "to", game.board.steps - 1)
+            )
         elif kind == "undo":
             game.undo()
         elif kind == "clear":

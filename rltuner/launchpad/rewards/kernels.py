@@ -51,7 +51,7 @@ def popcount(typing_context, word):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def value(c, s, m, kind, weight):  # type: ignore[no-untyped-def]
+def value(c: Any, s: Any, m: Any, kind: Any, weight: Any) -> Any:
     """The reward of a bar: for `LINEAR` the sounding cells that are missing weigh `weight`, those too many 1."""
     if kind == 0:
         return (weight + np.float32(1)) * np.float32(c) - weight * np.float32(m) - np.float32(s)
@@ -84,7 +84,7 @@ def sizes_of(words: Array, sizes: Array) -> None:
 
 
 @inlined
-def best_of(shared, sizes, s, kind, weight):  # type: ignore[no-untyped-def]
+def best_of(shared: Any, sizes: Any, s: Any, kind: Any, weight: Any) -> Any:
     """The largest value over all bars."""
     best = WORST
     if kind == 0:
@@ -109,7 +109,7 @@ def best_rewards(
 
 
 @inlined
-def best_after(w, m, rest, sizes, s, kind, weight, best):  # type: ignore[no-untyped-def]
+def best_after(w: Any, m: Any, rest: Any, sizes: Any, s: Any, kind: Any, weight: Any, best: Any) -> Any:
     """The largest of `best` and the values of bars of which one note's cells are m and all others are counted in rest."""
     if kind == 0:
         for i in range(len(rest)):
@@ -177,7 +177,7 @@ def rewards_of_actions(
 
 
 @inlined
-def next_random(seeds, b):  # type: ignore[no-untyped-def]
+def next_random(seeds: Any, b: Any) -> Any:
     """64 random bits of board b: SplitMix64 (Steele, Lea and Flood, 2014)."""
     seeds[b] += np.uint64(0x9E3779B97F4A7C15)
     z = seeds[b]
@@ -187,7 +187,7 @@ def next_random(seeds, b):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def pressed(states, words, table, successors, b, action):  # type: ignore[no-untyped-def]
+def pressed(states: Any, words: Any, table: Any, successors: Any, b: Any, action: Any) -> Any:
     """Presses on board b; the note, or -1, and its words before and after."""
     presses = successors.shape[1]
     note = action // presses
