@@ -19,8 +19,8 @@ MOST_BARS = 100_000
 class PlayConfig:
     """Open the launchpad in a browser; a policy plays along, one press a bar."""
 
-    policy: str = "mlp"
-    """A shipped policy, greedy, or a run's folder."""
+    policy: str = "greedy"
+    """greedy (the press after which the exact reward is largest), a shipped policy (mlp), or a run's folder."""
     host: str = "127.0.0.1"
     """Address to listen at. 0.0.0.0 lets other machines in."""
     port: int = 8001
@@ -65,7 +65,7 @@ class GenerateConfig:
     """Let a policy play alone, and write what it played as MIDI."""
 
     policy: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="POLICY")]
-    """A shipped policy (mlp, linear), greedy, or a run's folder."""
+    """A shipped policy (mlp), greedy, or a run's folder."""
     bars: int = 64
     """How many; one press before each."""
     out: Path = Path("launchpad.mid")

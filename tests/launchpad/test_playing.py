@@ -138,7 +138,7 @@ def test_a_forged_message_is_refused_in_one_line_and_changes_nothing(text: str, 
 def test_a_page_that_goes_on_forging_or_floods_is_let_go(session: Session) -> None:
     with client(session) as browser:
         for message, count in (("nonsense", MOST_MISTAKES), (json.dumps({"t": "ping", "c": 1}), 600)):
-            with (
+            with (  # noqa: PT012
                 browser.websocket_connect("/socket", headers=HERE) as page,
                 pytest.raises(WebSocketDisconnect) as ended,
             ):

@@ -141,7 +141,7 @@ class Game:
         return int(self.policy.act(self.waiting.state[None], self.allowed())[0])
 
     def allowed(self) -> Array:
-        """The presses that the policy may use, bool [actions]: no locked note's, none that switches on a note out of key."""
+        """What the policy may press, bool [actions]: no locked note's, nothing that switches on a note out of key."""
         board = self.board
         free = np.repeat(~self.locked[:, None], board.presses, axis=1)
         on = board.bits[self.waiting.state][:, : board.beats] > 0
