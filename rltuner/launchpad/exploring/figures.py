@@ -115,6 +115,7 @@ def plot_betas(means: Array, errors: Array, sweeps: int, file: Path) -> None:
     axes.errorbar(BETAS, means, errors, color="black", marker="o", markersize=3, linewidth=1, capsize=2)
     axes.axvline(0.2, color="0.6", linestyle=":", linewidth=1)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("beta (dotted: the best of the paper)", fontsize=8)
     axes.set_ylabel(f"mean reward, greedy, after {sweeps} sweeps", fontsize=8)
     axes.tick_params(labelsize=7)
