@@ -81,13 +81,23 @@ def bench_rewards(reward: Reward, timed: Callable[..., Seconds], report: Callabl
         ("faiss's IndexBinaryFlat", lambda: index.search(queries, 1)),
     ):
         seconds = timed(work, 11)
-        report(f"launchpad: 313 presses, {name}", seconds, f"{size / seconds[1] / 1e6:,.0f} M bar-words/s at best, 1 thread")
+        report(
+            f"launchpad: 313 presses, {name}",
+            seconds,
+            f"{size / seconds[1] / 1e6:,.0f} M bar-words/s at best, 1 thread",
+        )
 
 
 def bench_learning(reward: Reward, network: NetworkName, ratio: float, seconds: float = 5.0) -> None:
     """Steps a second of training, acting, rewards of 32 drawn bars and learning included."""
     config = replace(
-        preset("seed", network), boards=256, batch_size=256, ratio=ratio, replay=100_000, threads=torch.get_num_threads(), steps=10**9
+        preset("seed", network),
+        boards=256,
+        batch_size=256,
+        ratio=ratio,
+        replay=100_000,
+        threads=torch.get_num_threads(),
+        steps=10**9,
     )
     training = Training(config, reward)
     while training.learner.updates < 10:
@@ -96,7 +106,9 @@ def bench_learning(reward: Reward, network: NetworkName, ratio: float, seconds: 
     while time.perf_counter() - started < seconds:
         training.round()
     speed = (training.steps - before) / (time.perf_counter() - started)
-    print(f"launchpad: {network}, {ratio:g} learned a step{'':<20} {speed:9,.0f} steps/s   {torch.get_num_threads()} threads, 256 boards, batch 256")
+    print(
+        f"launchpad: {network}, {ratio:g} learned a step{'':<20} {speed:9,.0f} steps/s   {torch.get_num_threads()} threads, 256 boards, batch 256"
+    )
 
 
 def bench_sb3(reward: Reward, network: NetworkName, ratio: float, steps: int = 1500) -> None:

@@ -32,7 +32,9 @@ def main(names: list[str]) -> None:
     found[f"beam search, width 8 ({BEAM_BOARDS} boards)"] = beam_search(reward, boards=BEAM_BOARDS)
     for name, one in found.items():
         repeated = "" if name.startswith("beam") else f"{one.repeated:.0%}"
-        print(f"| {name} | {one.mean:.3f} ± {one.error:.3f} | {one.final:.3f} | {one.cells:.0f} | {repeated} |")
+        print(
+            f"| {name} | {one.mean:.3f} ± {one.error:.3f} | {one.final:.3f} | {one.cells:.0f} | {repeated} |"
+        )
     silence(board)
     last = found["greedy"].last[0]
     generator = np.random.default_rng(0)
@@ -51,7 +53,10 @@ def silence(board: Board) -> None:
     figure, axes = plt.subplots(1, 4, figsize=(11, 2.5), layout="constrained")
     for axis, name in zip(axes, ("distance", "weighted", "jaccard", "f1"), strict=True):
         reward = Reward(Bars(board, words), name)
-        found = {kind: evaluate(baselines(reward)[kind], bars=180, boards=16) for kind in ("everything off", "greedy")}
+        found = {
+            kind: evaluate(baselines(reward)[kind], bars=180, boards=16)
+            for kind in ("everything off", "greedy")
+        }
         for style, (kind, outcome) in zip(("-", "--"), found.items(), strict=True):
             axis.plot(outcome.rewards.mean(axis=1), style, color="black", linewidth=1.2, label=kind)
         axis.set_title(name, fontsize=9)

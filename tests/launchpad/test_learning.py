@@ -262,3 +262,20 @@ def test_a_users_mistake_is_one_line(words: list[str], said: str, capsys: pytest
     assert error.startswith("rltuner: ")
     assert error.count("\n") == 1
     assert said in error
+
+
+@pytest.mark.parametrize("command", ["play", "train", "explore", "generate"])
+def test_help_has_an_example_that_parses(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    import shlex
+
+    from rltuner.commands.main import _parse
+
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit) as stop:
+        main(["launchpad", command, "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    (example,) = (line for line in shown.splitlines() if line.startswith("Example: rltuner "))
+    assert callable(_parse(shlex.split(example.removeprefix("Example: rltuner "))))
