@@ -44,7 +44,8 @@ def run(timed: Callable[..., Seconds], report: Callable[..., None], threads: int
         note = f"{actions.size / seconds[1]:,.0f} steps/s at best, 1 thread"
         report(f"launchpad: boards, {draws or len(reward.bars)} bars a reward", seconds, note)
     torch.set_num_threads(threads)
-    for network in ("linear", "mlp"):
+    networks: tuple[NetworkName, ...] = ("linear", "mlp")
+    for network in networks:
         for ratio in (1.0, 8.0):
             bench_learning(reward, network, ratio)
             bench_sb3(reward, network, ratio)
@@ -106,9 +107,8 @@ def bench_learning(reward: Reward, network: NetworkName, ratio: float, seconds: 
     while time.perf_counter() - started < seconds:
         training.round()
     speed = (training.steps - before) / (time.perf_counter() - started)
-    print(
-        f"launchpad: {network}, {ratio:g} learned a step{'':<20} {speed:9,.0f} steps/s   {torch.get_num_threads()} threads, 256 boards, batch 256"
-    )
+    what = f"launchpad: {network}, {ratio:g} learned a step"
+    print(f"{what:<44} {speed:9,.0f} steps/s   {torch.get_num_threads()} threads, 256 boards, batch 256")
 
 
 def bench_sb3(reward: Reward, network: NetworkName, ratio: float, steps: int = 1500) -> None:

@@ -87,7 +87,9 @@ def test_a_gradient_step_is_that_of_the_papers_loss(double: bool) -> None:
     loss.backward()
     torch.nn.utils.clip_grad_norm_(mine.parameters(), 10.0)
     optimiser.step()
-    assert learner.learn(replay, np.random.default_rng(1), 0.0025) == pytest.approx(float(loss), rel=1e-5)
+    assert learner.learn(replay, np.random.default_rng(1), 0.0025) == pytest.approx(
+        float(loss.detach()), rel=1e-5
+    )
     for name, tensor in mine.state_dict().items():
         assert learner.network.state_dict()[name] == pytest.approx(tensor, abs=1e-6), name
 

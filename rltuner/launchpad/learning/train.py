@@ -161,8 +161,8 @@ def _report(training: Training, corpus: BarCorpus, outcome: Outcome) -> str:
     return (
         f"# Launchpad: {config.network}\n\n"
         f"{training.steps:,} steps, {training.learner.updates:,} gradient steps, {training.seconds:.0f} s "
-        f"({training.steps / max(training.seconds, 1e-9):,.0f} steps/s). Reward `{config.reward}`, the mean of 64 bars on "
-        f"64 boards: {training.best:.4g} at its best (which policy/ holds), {outcome.mean:.4g} at the end; last bar "
+        f"({training.steps / max(training.seconds, 1e-9):,.0f} steps/s). Reward `{config.reward}`, the mean of 64 bars "
+        f"on 64 boards: {training.best:.4g} at its best (which policy/ holds), {outcome.mean:.4g} at the end; last bar "
         f"{outcome.final:.4g}, {outcome.cells:.0f} sounding cells a bar.\n\n{corpus.summary()}{credit}\n"
     )
 
