@@ -4,6 +4,7 @@ python scripts/bench.py rules       # scoring 4,096 melodies of 32 events with t
 python scripts/bench.py evaluate    # 100,000 melodies: the paper's rows; everything, composing included
 python scripts/bench.py compose     # events per second of the shipped Note RNN
 python scripts/bench.py tune        # events per second of tuning, preset quick, and where the time goes
+python scripts/bench.py launchpad   # bar-words a second, beside numpy and faiss; boards; steps of learning, beside SB3
 python scripts/bench.py all
 """
 
@@ -202,7 +203,20 @@ def many_products(h: Array, weight: Array, gates: Array) -> None:
         tiles.multiply(h, weight, gates)
 
 
-BENCHES = {"rules": bench_rules, "evaluate": bench_evaluate, "compose": bench_compose, "tune": bench_tune}
+def bench_launchpad() -> None:
+    """In a module of its own: it needs faiss and stable-baselines3."""
+    import bench_launchpad as launchpad
+
+    launchpad.run(timed, report)
+
+
+BENCHES = {
+    "rules": bench_rules,
+    "evaluate": bench_evaluate,
+    "compose": bench_compose,
+    "tune": bench_tune,
+    "launchpad": bench_launchpad,
+}
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or ["all"]

@@ -12,10 +12,11 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import tyro
 
+from rltuner.commands import launchpad as below_launchpad
 from rltuner.commands import rules as below_rules
 from rltuner.commands import study as below_study
 from rltuner.commands.evaluate import evaluate
@@ -89,6 +90,9 @@ def _parse(words: list[str]) -> Command:
                 raise InputError(_unknown(words[0]))
             if words[:1] == ["rules"]:
                 return _parse_below("rules", below_rules.COMMANDS, rules.__doc__, words[1:])
+            if words[:1] == ["launchpad"]:
+                below = below_launchpad.commands(words[1:])
+                return _parse_below("launchpad", below, launchpad.__doc__, words[1:])
             if words[:1] == ["study"]:
                 return _parse_below("study", below_study.COMMANDS, study.__doc__, words[1:])
             command: Command = tyro.extras.subcommand_cli_from_dict(
@@ -141,7 +145,11 @@ def _sentence(box: str, words: list[str]) -> str:
     if len(filled) > 1 and filled[1][0] == "Perhaps you meant:":
         sentence += f"; did you mean {filled[1][1].split()[0]}?"
     command = words[0] if words and words[0] in _commands([]) else ""
-    below = {"rules": below_rules.COMMANDS, "study": below_study.COMMANDS}
+    below: dict[str, Iterable[str]] = {
+        "rules": below_rules.COMMANDS,
+        "study": below_study.COMMANDS,
+        "launchpad": below_launchpad.NAMES,
+    }
     if len(words) > 1 and words[1] in below.get(command, {}):
         command = f"{command} {words[1]}"
     return f"{sentence}; see: {' '.join(filter(None, ['rltuner', command, '--help']))}"
@@ -176,6 +184,7 @@ _TAKE_MEMORY = {
     "finetune": "--batch-size, --length, --replay, --value-units, --smc, --smc-systems, --smc-replay or --evaluate",
     "generate": "--count, --length, --bars, --best-of or --smc",
     "evaluate": "--count or --length",
+    "launchpad": "--replay, --boards, --batch-size or the size of the corpus",
     "pretrain": "--batch-size, --window or --hidden-sizes",
 }
 
@@ -189,6 +198,7 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
         "pretrain": pretrain_command(words[1:] if words[:1] == ["pretrain"] else []),
         "rules": rules,
         "study": study,
+        "launchpad": launchpad,
         "info": info,
         "import": import_command,
         "export": export,
@@ -202,4 +212,9 @@ def rules() -> Command:
 
 def study() -> Command:
     """Make, serve, simulate and analyze a listening study: rltuner study --help."""
+    raise AssertionError("the words that follow are parsed by _parse_below")
+
+
+def launchpad() -> Command:
+    """Compose bar by bar with a learner on one grid of buttons; train it: rltuner launchpad --help."""
     raise AssertionError("the words that follow are parsed by _parse_below")

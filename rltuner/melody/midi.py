@@ -34,16 +34,18 @@ def write_midi(
     meter: Meter,
     program: int = 0,
     key: Key | None = None,
+    ticks_per_step: int = TICKS_PER_STEP,
 ) -> None:
     """Writes notes as one instrument track with a tempo and a time signature.
 
     Args:
-      notes: (MIDI pitch, first step, step after the last) each; they must not overlap.
+      notes: (MIDI pitch, first step, step after the last) each; those of one pitch must not overlap.
       path: file to write; its folder must exist.
       qpm: quarter notes a minute, in [4, 1000].
       meter: written as the time signature.
       program: General MIDI instrument, 0 (piano) to 127.
       key: its signature is written where it is given.
+      ticks_per_step: 120 for steps of a sixteenth; a quarter has 480.
 
     Raises InputError where the tempo or the metre is out of range or the file cannot be written.
     """
@@ -68,7 +70,7 @@ def write_midi(
     now = 0
     for step, begins, pitch in changes:
         kind = "note_on" if begins else "note_off"
-        wait = (step - now) * TICKS_PER_STEP
+        wait = (step - now) * ticks_per_step
         track.append(mido.Message(kind, note=pitch, velocity=VELOCITY if begins else 0, time=wait))
         now = step
     file = mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_STEP * STEPS_PER_QUARTER, tracks=[track])

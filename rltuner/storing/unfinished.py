@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import tomllib
@@ -28,7 +29,7 @@ def go_on_command(folder: Path) -> str:
     if not os.path.isfile(folder / STATE / MANIFEST):
         return ""
     if not os.path.isfile(folder / CONFIG):  # which trainings of a Note RNN do not have
-        return f"rltuner pretrain --resume {shlex.quote(str(folder))}"
+        return f"rltuner {_trained_by(folder)} --resume {shlex.quote(str(folder))}"
     rules = ""
     with contextlib.suppress(
         OSError, ValueError, RecursionError, AttributeError
@@ -39,6 +40,17 @@ def go_on_command(folder: Path) -> str:
             rules = str(stored.get("tuning", {}).get("rules", stored.get("rules", "")))
     also = f" --rules {shlex.quote(rules)}" if rules.endswith(".py") and rules.isprintable() else ""
     return f"rltuner finetune --resume {shlex.quote(str(folder))}{also}"
+
+
+def _trained_by(folder: Path) -> str:
+    """The command that a state without a config.toml is of."""
+    with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError):
+        manifest = folder / STATE / MANIFEST
+        if manifest.stat().st_size <= LARGEST_FILE and (
+            json.loads(manifest.read_bytes()).get("command") == "launchpad train"
+        ):
+            return "launchpad train"
+    return "pretrain"
 
 
 def refuse_another_folder(resume: Path, out: Path | None) -> None:

@@ -19,9 +19,9 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from rltuner.study import guard
+from rltuner.serving import guard
+from rltuner.serving.guard import Guard, Limits
 from rltuner.study.folder import Study
-from rltuner.study.guard import Guard, Limits
 from rltuner.study.plan import POINTS
 from rltuner.study.schedule import Trial, trials_of
 from rltuner.study.store import ABOUT, DONE, SOUND, TRIALS, Answer, Dealt, Session, Store

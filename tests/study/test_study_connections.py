@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from rltuner.study import connections
-from rltuner.study.serve import allow_files, server_config
+from rltuner.serving import connections
+from rltuner.serving.listening import allow_files, server_config
 
 LISTENER, STRANGER = "127.0.0.1", "127.0.0.2"  # one machine, two addresses
 LARGE = 30_000_000  # bytes: more than the kernel holds for a connection

@@ -16,8 +16,8 @@ import httpx2
 import pytest
 from small_study import ABOUT, SECONDS, answer, make_study, small_plan
 
+from rltuner.serving.guard import token_hash
 from rltuner.study.folder import ANSWERS
-from rltuner.study.guard import token_hash
 
 LISTENERS = 50
 KILL_AFTER = 50  # acknowledged answers
@@ -26,7 +26,7 @@ ATTEMPTS = 300  # of one listener at anything, so that no loop goes on for ever
 SERVE = """
 import sys
 from pathlib import Path
-from rltuner.study.guard import Limits
+from rltuner.serving.guard import Limits
 from rltuner.study.serve import serve
 serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]), None, limits=Limits((1e6, 10**6), (1e6, 10**6)))
 """

@@ -14,8 +14,8 @@ import soundfile
 from small_study import ABOUT, answer, begin, paths_in
 from starlette.testclient import TestClient
 
+from rltuner.serving.guard import HEADERS, MAX_BODY, MAX_CLIENTS, Limits, RateLimit
 from rltuner.study.folder import Study
-from rltuner.study.guard import HEADERS, MAX_BODY, MAX_CLIENTS, Limits, RateLimit
 from rltuner.study.server import create_app
 from rltuner.study.store import Store
 
@@ -262,7 +262,7 @@ def test_a_form_from_another_site_is_refused_also_by_its_origin(browser: Browser
 def test_a_form_that_never_arrives_is_given_up(
     study: Study, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rltuner.study.guard.SLOWEST", 0.05)
+    monkeypatch.setattr("rltuner.serving.guard.SLOWEST", 0.05)
     sent: list[dict[str, object]] = []
 
     async def receive() -> dict[str, object]:

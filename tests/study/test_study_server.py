@@ -12,9 +12,9 @@ import pytest
 from small_study import ABOUT, SECONDS, answer, begin, make_study, paths_in, small_plan
 from starlette.testclient import TestClient
 
+from rltuner.serving.guard import recruiting_hash
 from rltuner.study.database import sqlite_address
 from rltuner.study.folder import Study
-from rltuner.study.guard import recruiting_hash
 from rltuner.study.plan import Question, Texts
 from rltuner.study.schedule import trials_of
 from rltuner.study.server import create_app

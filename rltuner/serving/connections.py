@@ -10,11 +10,12 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from rltuner.study.guard import network
+from rltuner.serving.guard import network
 
-MOST = 900  # connections at once: where a process may have 1,024 files, some are left for the study itself
+MOST = 900  # connections at once: where a process may have 1,024 files, some are left for what is served
 IDLE_SECONDS = 15  # until a request, the first or the next, has arrived
 REPLY_SECONDS = 120  # until a reply has: a clip on a slow line
 
@@ -52,6 +53,12 @@ class Connection(H11Protocol):
         """Restarts the time that the next request may take."""
         self.since = self.loop.time()
         super().on_response_complete()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Stops the timer: a websocket may be silent; its own pings find out whether somebody is there."""
+        if self._timer is not None:
+            self._timer.cancel()
+        super().handle_websocket_upgrade(event)
 
     @property
     def is_waiting(self) -> bool:

@@ -1,0 +1,1 @@
+"""The tabular experiment: Q-learning on 32 states, exploration by rewards, and the exact optimum."""

@@ -1,0 +1,1 @@
+"""Deep Q-learning on boards: networks, replay, training, policies, and what they are compared with."""
