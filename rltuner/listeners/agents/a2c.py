@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from rltuner.errors import InputError
+from rltuner.listeners.agents.state import part, put_back, saved, under
 from rltuner.listeners.environments.vector import Listeners
 
 UNITS, LAYERS = 64, 3
@@ -35,6 +36,11 @@ class A2CConfig:
     """Steps between two updates."""
     learning_rate: float = 7e-4
     """RMSProp's."""
+    falls_over: int = 0
+    """Updates over which the learning rate falls to 0 along a line; 0 keeps it, as the thesis did."""
+    reward_scale: float = 1.0
+    """What rewards are multiplied by before anything is learned from them. At 1, the thesis' value, returns reach 200, and
+    nearly all of the clipped gradient is the critic's."""
     gamma: float = 0.99
     """Discount of a step."""
     entropy: float = 0.01
@@ -148,10 +154,28 @@ class A2C:
         earned = torch.stack(rewards)  # (n, B)
         if not bool(earned.isfinite().all()):
             raise InputError("a reward of the environment is not a finite number; nothing was learned from it")
-        returns = discounted(earned, torch.stack(dones), last_value[0], self.config.gamma)
+        returns = discounted(self.config.reward_scale * earned, torch.stack(dones), last_value[0], self.config.gamma)
         self._learn(torch.stack(observed), torch.stack(starts), torch.stack(actions), returns.clone(), before.clone())
         self.steps += earned.numel()
         return float(earned.mean())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a run saves: the networks, the optimiser, the episodes, and where the next update begins."""
+        return {
+            **saved(self.network, self.optimizer, self.generator),
+            **under("listeners.", self.listeners.tensors()),
+            "observed": self.observed,
+            "state": self.state,
+            "starts": self.starts,
+            "steps": torch.tensor(self.steps),
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Goes on from what `tensors` gave."""
+        put_back(tensors, self.network, self.optimizer, self.generator)
+        self.listeners.restore(part(tensors, "listeners."))
+        self.observed, self.state, self.starts = tensors["observed"], tensors["state"], tensors["starts"]
+        self.steps = int(tensors["steps"])
 
     def _learn(self, observed: Tensor, starts: Tensor, actions: Tensor, returns: Tensor, before: Tensor) -> None:
         logits, values, _ = self.network(observed.clone(), before, starts.clone())
@@ -161,10 +185,18 @@ class A2C:
         entropy = -(log_policy.exp() * log_policy).sum(dim=2).mean()
         actor, critic = -(advantage.detach() * log_chosen).mean(), advantage.square().mean()
         loss = actor + self.config.value_loss * critic - self.config.entropy * entropy
+        if self.config.falls_over:
+            self.optimizer.param_groups[0]["lr"] = self.config.learning_rate * self._left()
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self.optimizer.step()
+
+
+    def _left(self) -> float:
+        """The share of the updates that are still to be made, this one included; at least one thousandth."""
+        done = self.steps / (self.config.n * self.listeners.count)
+        return max(1e-3, 1 - done / self.config.falls_over)
 
 
 def discounted(rewards: Tensor, dones: Tensor, last_value: Tensor, gamma: float) -> Tensor:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from rltuner.errors import InputError
 from rltuner.listeners.agents.a2c import A2C, A2CConfig
+from rltuner.listeners.agents.state import part, under
 from rltuner.listeners.environments.vector import Listeners
 
 RATE, MOMENTUM = 0.25, 0.9
@@ -46,6 +47,15 @@ class ACKTR(A2C):
 
     def _optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.network.parameters(), RATE * (1 - MOMENTUM), momentum=MOMENTUM)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a run saves; the factors too."""
+        return {**super().tensors(), **under("factors.", self.factors.tensors())}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Goes on from what `tensors` gave."""
+        super().restore(tensors)
+        self.factors.restore(part(tensors, "factors."))
 
     def _learn(self, observed: Tensor, starts: Tensor, actions: Tensor, returns: Tensor, before: Tensor) -> None:
         with self.factors.watching():
