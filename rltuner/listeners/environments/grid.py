@@ -70,7 +70,7 @@ class GridListeners:
         self._is_drawn = who is None
         self._levels = raters.positions.float()
         self._distance, self._rating = raters.distance.flatten(), raters.rating.flatten()
-        self.reset()
+        self.last = self.reset()
 
     def reset(self) -> Tensor:
         """Begins B episodes at the centre; their first observations."""
@@ -98,8 +98,9 @@ class GridListeners:
         self.said = self._say()
         self.taken += 1
         reward = self.worth[self.said]
+        self.last = self._observed()
         if self.taken < STEPS:
-            return Step(self._observed(), reward, torch.zeros(self.count, dtype=torch.bool))
+            return Step(self.last, reward, torch.zeros(self.count, dtype=torch.bool))
         return Step(self.reset(), reward, torch.ones(self.count, dtype=torch.bool))
 
     def _say(self) -> Tensor:

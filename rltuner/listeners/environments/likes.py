@@ -166,7 +166,7 @@ class LikesListeners:
         self.generator = torch.Generator().manual_seed(seed)
         self.order = torch.zeros(count, self.steps, dtype=torch.int64)
         self.taken = torch.zeros(count, dtype=torch.int64)
-        self.reset()
+        self.last = self.reset()
 
     def reset(self) -> Tensor:
         """Begins B episodes, each with a new order; their first observations."""
@@ -178,6 +178,7 @@ class LikesListeners:
         if int(actions.min()) < 0 or int(actions.max()) > 1:
             raise IndexError("actions are 0 (dislike) and 1 (like)")
         reward = self.worth[self.tune, actions]
+        self.last = self.shelf.rows[self.tune]  # no tune follows the one that ends an episode
         self.taken += 1
         done = self.taken >= self.steps
         if self.until_liked:

@@ -100,7 +100,7 @@ class SessionListeners:
         self.generator = torch.Generator().manual_seed(seed)
         self.answered = self.abstained = 0
         self._squares = points.square().sum(dim=1)
-        self.reset()
+        self.last = self.reset()
 
     def reset(self) -> Tensor:
         """Begins B sessions; their first observations."""
@@ -137,7 +137,8 @@ class SessionListeners:
         self.played = torch.cat([self.played, tunes[:, None]], dim=1)
         self.taken += 1
         done = self.taken == STEPS
-        observation = self.reset() if done else self.history.flatten(1)
+        self.last = self.history.flatten(1)
+        observation = self.reset() if done else self.last
         return Step(observation, kept.float(), torch.full((self.count,), done))
 
     def tensors(self) -> dict[str, Tensor]:

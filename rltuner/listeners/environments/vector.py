@@ -31,6 +31,8 @@ class Listeners(Protocol):
     """Of an episode, at most."""
     observation_size: int
     """O."""
+    last: Tensor
+    """What the listeners saw after the step before, float32 [B, O]: an episode's last observation where it has ended."""
 
     def reset(self) -> Tensor:
         """Begins B episodes; their first observations, float32 [B, O]."""

@@ -38,6 +38,7 @@ class GridRun:
     learning_rate: float = 7e-4
     falls: bool = False
     """Whether the learning rate falls to 0."""
+    reward_scale: float = 1.0
     entropy: float = 0.01
     updates: int = 14_000
     seed: int = 0
@@ -55,6 +56,7 @@ class GridRun:
             n=self.n,
             learning_rate=self.learning_rate,
             falls_over=self.updates if self.falls else 0,
+            reward_scale=self.reward_scale,
             entropy=self.entropy,
             recurrent=self.recurrent,
         )
