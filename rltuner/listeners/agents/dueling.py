@@ -91,8 +91,8 @@ class DuelingDQN:
         self.kept = torch.zeros(self.config.replay, 2 * size + 3)  # s, s', a, r, done
         self.priorities = torch.zeros(self.config.replay)
         self.steps = self.episodes = 0
-        self.loss = float("nan")
-        """Mean over the last episode."""
+        self.losses: list[float] = []
+        """Mean over each episode."""
 
     def update(self) -> float:
         """Plays an episode and learns after each step; the mean reward of a step.
@@ -121,7 +121,7 @@ class DuelingDQN:
             rewards.append(float(reward))
             observed, done = following, bool(ended)
         self.episodes += 1
-        self.loss = sum(losses) / len(losses)
+        self.losses.append(sum(losses) / len(losses))
         return sum(rewards) / len(rewards)
 
     def _learn(self) -> float:
@@ -168,6 +168,7 @@ class DuelingDQN:
             "kept": self.kept[:filled],
             "priorities": self.priorities[:filled],
             "counts": torch.tensor([self.steps, self.episodes]),
+            "losses": torch.tensor(self.losses, dtype=torch.float64),
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -178,3 +179,4 @@ class DuelingDQN:
         self.kept[: len(tensors["kept"])] = tensors["kept"]
         self.priorities[: len(tensors["priorities"])] = tensors["priorities"]
         self.steps, self.episodes = tensors["counts"].tolist()
+        self.losses = tensors["losses"].tolist()

@@ -53,8 +53,8 @@ class QTable:
         self.q = torch.zeros(self.config.buckets, 2)
         self.generator = torch.Generator().manual_seed(seed)
         self.steps = self.episodes = 0
-        self.loss = float("nan")
-        """Mean squared difference of the last episode."""
+        self.losses: list[float] = []
+        """Mean squared difference of each episode."""
 
     def update(self) -> float:
         """Plays an episode and learns after each step; the mean reward of a step.
@@ -82,7 +82,7 @@ class QTable:
             rewards.append(float(reward))
         self.steps += len(rewards)
         self.episodes += 1
-        self.loss = sum(errors) / len(errors)
+        self.losses.append(sum(errors) / len(errors))
         return sum(rewards) / len(rewards)
 
     def margins(self, shelf: Shelf) -> Tensor:
@@ -95,6 +95,7 @@ class QTable:
         return {
             "q": self.q,
             "counts": torch.tensor([self.steps, self.episodes]),
+            "losses": torch.tensor(self.losses, dtype=torch.float64),
             "generator": self.generator.get_state(),
             **{f"listeners.{name}": tensor for name, tensor in self.listeners.tensors().items()},
         }
@@ -103,6 +104,7 @@ class QTable:
         """Goes on from what `tensors` gave."""
         self.q = tensors["q"]
         self.steps, self.episodes = tensors["counts"].tolist()
+        self.losses = tensors["losses"].tolist()
         self.generator.set_state(tensors["generator"])
         self.listeners.restore(
             {n.removeprefix("listeners."): t for n, t in tensors.items() if n.startswith("listeners.")}
