@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
+from rltuner.commands import listeners as below_listeners
 from rltuner.commands import rules as below_rules
 from rltuner.commands import study as below_study
 from rltuner.commands.evaluate import evaluate
@@ -89,6 +90,8 @@ def _parse(words: list[str]) -> Command:
                 return _parse_below("rules", below_rules.COMMANDS, rules.__doc__, words[1:])
             if words[:1] == ["study"]:
                 return _parse_below("study", below_study.COMMANDS, study.__doc__, words[1:])
+            if words[:1] == ["listeners"]:
+                return _parse_below("listeners", below_listeners.COMMANDS, listeners.__doc__, words[1:])
             command: Command = tyro.extras.subcommand_cli_from_dict(
                 _commands(words),
                 prog="rltuner",
@@ -139,7 +142,11 @@ def _sentence(box: str, words: list[str]) -> str:
     if len(filled) > 1 and filled[1][0] == "Perhaps you meant:":
         sentence += f"; did you mean {filled[1][1].split()[0]}?"
     command = words[0] if words and words[0] in _commands([]) else ""
-    below = {"rules": below_rules.COMMANDS, "study": below_study.COMMANDS}
+    below = {
+        "rules": below_rules.COMMANDS,
+        "study": below_study.COMMANDS,
+        "listeners": below_listeners.COMMANDS,
+    }
     if len(words) > 1 and words[1] in below.get(command, {}):
         command = f"{command} {words[1]}"
     return f"{sentence}; see: {' '.join(filter(None, ['rltuner', command, '--help']))}"
@@ -187,6 +194,7 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
         "pretrain": pretrain_command(words[1:] if words[:1] == ["pretrain"] else []),
         "rules": rules,
         "study": study,
+        "listeners": listeners,
         "info": info,
     }
 
@@ -198,4 +206,9 @@ def rules() -> Command:
 
 def study() -> Command:
     """Make, serve, simulate and analyze a listening study: rltuner study --help."""
+    raise AssertionError("the words that follow are parsed by _parse_below")
+
+
+def listeners() -> Command:
+    """Listeners whose taste is found by reinforcement learning: tables, training, maps, playlists: rltuner listeners --help."""
     raise AssertionError("the words that follow are parsed by _parse_below")

@@ -38,7 +38,7 @@ class SessionRun:
     items: str = ""
     """The features of the songs in the logs."""
     environments: int = 64
-    updates: int = 3_000
+    updates: int = 1_500
     seed: int = 0
 
     def world(self) -> tuple[Tensor, Responses]:
