@@ -44,10 +44,11 @@ def _all(jobs: Sequence[tuple[Described, Path]], count: int) -> Iterator[dict[st
     if count == 1:
         yield from map(_one, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with multiprocessing.get_context("spawn").Pool(count) as pool:
         yield from pool.imap(_one, jobs)
 
 
 def _one(job: tuple[Described, Path]) -> dict[str, Any]:
     described, folder = job
+    torch.set_num_threads(1)  # networks are so small that threads only wait for each other
     return described.result(folder)
