@@ -210,5 +210,6 @@ def study() -> Command:
 
 
 def listeners() -> Command:
-    """Listeners whose taste is found by reinforcement learning: tables, training, maps, playlists: rltuner listeners --help."""
+    """Listeners whose taste is found by reinforcement learning: tables, training, maps, playlists: rltuner listeners
+    --help."""
     raise AssertionError("the words that follow are parsed by _parse_below")

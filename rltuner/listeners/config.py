@@ -12,7 +12,11 @@ from rltuner.checks import MOST_MELODIES, check, check_seed, tidy
 from rltuner.errors import InputError, suggest
 
 TABLES = ("grid", "sessions", "likes", "system")
-ENVIRONMENTS = {"grid": ("a2c", "acktr"), "sessions": ("ddpg",), "likes": ("q-table", "dueling", "dueling-prioritised")}
+ENVIRONMENTS = {
+    "grid": ("a2c", "acktr"),
+    "sessions": ("ddpg",),
+    "likes": ("q-table", "dueling", "dueling-prioritised"),
+}
 """Environments, and the agents that can learn in each."""
 MOST_SEEDS, MOST_DIMENSIONS = 1000, 6
 WHERE = "listeners"
@@ -26,7 +30,8 @@ class TableConfig:
     """Run what is missing of a table, and print it: grid, sessions, likes or system."""
 
     name: Name
-    """grid (Figures 22 and 23 of the thesis), sessions (DDPG), likes (Q-table against dueling DQN) or system (Table 1)."""
+    """grid (Figures 22 and 23 of the thesis), sessions (DDPG), likes (Q-table against dueling DQN) or system (Table
+    1)."""
     budget: Literal["quick", "seed"] = "quick"
     """Of grid: quick, at most 30 minutes on 2 cores; seed, the thesis' own setting, hours."""
     seeds: int = 5
@@ -92,7 +97,9 @@ class TrainConfig:
         object.__setattr__(self, "agent", self.agent or agents[0])
         if self.agent not in agents:
             every = [agent for known in ENVIRONMENTS.values() for agent in known]
-            remedy = f"{self.env} has {', '.join(agents)}" if self.agent in every else suggest(self.agent, every)
+            remedy = (
+                f"{self.env} has {', '.join(agents)}" if self.agent in every else suggest(self.agent, every)
+            )
             raise InputError(f"{WHERE}: unknown agent {self.agent[:40]!r} of {self.env}; {remedy}")
         check(WHERE, "updates", self.updates, 0, 10**9)
         check(WHERE, "dimensions", self.dimensions, 1, MOST_DIMENSIONS)
@@ -144,7 +151,8 @@ class RecommendConfig:
     count: int = 8
     """Tunes."""
     compose: bool = False
-    """Where the catalogue has nothing (more) that is liked, compose it, instead of saying how the preference could change."""
+    """Where the catalogue has nothing (more) that is liked, compose it, instead of saying how the preference could
+    change."""
     sources: tuple[str, ...] = ("shipped",)
     """The catalogue."""
     qpm: float = 120.0
@@ -166,8 +174,8 @@ class FindConfig:
     """Search for a tune in your mind: you rate what is played, in a browser."""
 
     target: Path | None = None
-    """A MIDI, ABC or MusicXML file of the tune that you have in mind; it is played first, so that you know it, and tells how
-    good the search was at the end. The finder does not use it."""
+    """A MIDI, ABC or MusicXML file of the tune that you have in mind: the page lets you hear it, and the end tells how
+    your ratings differ from an ideal user's. The finder does not use it."""
     agent: str = "posterior"
     """posterior, or the folder of a trained run of grid."""
     dimensions: int = 4

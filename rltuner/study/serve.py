@@ -61,7 +61,7 @@ def serve(
                 _freeze(folder)
                 return
             address = database or sqlite_address(folder / ANSWERS)
-        listening = stack.enter_context(_listen(host, port))  # first: what does not start leaves no database
+        listening = stack.enter_context(listen(host, port))  # first: what does not start leaves no database
         store = open_store(address, study.digest)
         stack.callback(store.close)
         if not preview:
@@ -122,7 +122,7 @@ def allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; InputError, with the remedy, where it cannot."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

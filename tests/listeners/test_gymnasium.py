@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import rltuner.listeners.environments.single
-
 
 @pytest.mark.parametrize(
     ("name", "options"),

@@ -39,8 +39,8 @@ class A2CConfig:
     falls_over: int = 0
     """Updates over which the learning rate falls to 0 along a line; 0 keeps it, as the thesis did."""
     reward_scale: float = 1.0
-    """What rewards are multiplied by before anything is learned from them. At 1, the thesis' value, returns reach 200, and
-    nearly all of the clipped gradient is the critic's."""
+    """What rewards are multiplied by before anything is learned from them. At 1, the thesis' value, returns reach 200,
+    and nearly all of the clipped gradient is the critic's."""
     gamma: float = 0.99
     """Discount of a step."""
     entropy: float = 0.01
@@ -101,7 +101,13 @@ class ActorCritic(nn.Module):
 
 
 def _head(size: int, outputs: int, last_gain: float) -> nn.Sequential:
-    layers = [nn.Linear(size, UNITS), nn.Tanh(), nn.Linear(UNITS, UNITS), nn.Tanh(), nn.Linear(UNITS, outputs)]
+    layers = [
+        nn.Linear(size, UNITS),
+        nn.Tanh(),
+        nn.Linear(UNITS, UNITS),
+        nn.Tanh(),
+        nn.Linear(UNITS, outputs),
+    ]
     for layer in layers:
         if isinstance(layer, nn.Linear):
             nn.init.orthogonal_(layer.weight, last_gain if layer is layers[-1] else 2**0.5)
@@ -117,7 +123,9 @@ class A2C:
       steps: that all listeners together have taken.
     """
 
-    def __init__(self, listeners: Listeners, actions: int, config: A2CConfig | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, listeners: Listeners, actions: int, config: A2CConfig | None = None, seed: int = 0
+    ) -> None:
         self.config = config if config is not None else A2CConfig()
         self.listeners = listeners
         self.network = ActorCritic(listeners.observation_size, actions, self.config.recurrent, seed)
@@ -129,9 +137,7 @@ class A2C:
         self.starts = torch.ones(listeners.count, dtype=torch.bool)
 
     def _optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(
-            self.network.parameters(), self.config.learning_rate, alpha=0.99, eps=1e-5
-        )
+        return torch.optim.RMSprop(self.network.parameters(), self.config.learning_rate, alpha=0.99, eps=1e-5)
 
     def update(self) -> float:
         """Plays n steps and takes a gradient step; returns the mean reward of a step.
@@ -153,9 +159,15 @@ class A2C:
             _, last_value, _ = self.network(self.observed[None], self.state, self.starts[None])
         earned = torch.stack(rewards)  # (n, B)
         if not bool(earned.isfinite().all()):
-            raise InputError("a reward of the environment is not a finite number; nothing was learned from it")
-        returns = discounted(self.config.reward_scale * earned, torch.stack(dones), last_value[0], self.config.gamma)
-        self._learn(torch.stack(observed), torch.stack(starts), torch.stack(actions), returns.clone(), before.clone())
+            raise InputError(
+                "a reward of the environment is not a finite number; nothing was learned from it"
+            )
+        returns = discounted(
+            self.config.reward_scale * earned, torch.stack(dones), last_value[0], self.config.gamma
+        )
+        self._learn(
+            torch.stack(observed), torch.stack(starts), torch.stack(actions), returns.clone(), before.clone()
+        )
         self.steps += earned.numel()
         return float(earned.mean())
 
@@ -177,7 +189,9 @@ class A2C:
         self.observed, self.state, self.starts = tensors["observed"], tensors["state"], tensors["starts"]
         self.steps = int(tensors["steps"])
 
-    def _learn(self, observed: Tensor, starts: Tensor, actions: Tensor, returns: Tensor, before: Tensor) -> None:
+    def _learn(
+        self, observed: Tensor, starts: Tensor, actions: Tensor, returns: Tensor, before: Tensor
+    ) -> None:
         logits, values, _ = self.network(observed.clone(), before, starts.clone())
         log_policy = logits.log_softmax(dim=2)
         log_chosen = log_policy.gather(2, actions.clone()[..., None])[..., 0]
@@ -191,7 +205,6 @@ class A2C:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self.optimizer.step()
-
 
     def _left(self) -> float:
         """The share of the updates that are still to be made, this one included; at least one thousandth."""

@@ -2,14 +2,14 @@
 
 Returns and loss are those of `a2c`. For a linear layer with inputs a (a 1 appended for the bias) and gradients g of the
 log-likelihood at its outputs, the Fisher matrix is taken as the Kronecker product of A = E[a a'] and G = E[g g'], running
-means with decay 0.99. With A = Q_A D_A Q_A' and G = Q_G D_G Q_G' (`torch.linalg.eigh`, every 10 updates) the natural gradient
-of the layer's weights W is
+means with decay 0.99. With A = Q_A D_A Q_A' and G = Q_G D_G Q_G' (`torch.linalg.eigh`, every 10 updates) the natural
+gradient of the layer's weights W is
 
     v = Q_G [ (Q_G' grad Q_A) / (D_G D_A' + lambda) ] Q_A'.
 
 The step is -eta nu v with momentum, nu = min(1, sqrt(delta / (eta^2 sum v . grad))): the step, if it were taken whole,
-would change the policy by no more than a KL divergence of about delta. Likelihoods: the policy's of the actions played, and a
-Gaussian's of unit variance around the critic's values.
+would change the policy by no more than a KL divergence of about delta. Likelihoods: the policy's of the actions played,
+and a Gaussian's of unit variance around the critic's values.
 
 Only linear layers are covered, so there is no GRU, as in the implementation that the thesis of docs/listeners.md took.
 
@@ -37,10 +37,14 @@ EIGEN_EVERY = 10  # updates
 class ACKTR(A2C):
     """See above. Raises InputError for a configuration with a GRU."""
 
-    def __init__(self, listeners: Listeners, actions: int, config: A2CConfig | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, listeners: Listeners, actions: int, config: A2CConfig | None = None, seed: int = 0
+    ) -> None:
         config = config if config is not None else A2CConfig(recurrent=False)
         if config.recurrent:
-            raise InputError("acktr: recurrent = True: its Kronecker factors are of linear layers; use a2c, or no GRU")
+            raise InputError(
+                "acktr: recurrent = True: its Kronecker factors are of linear layers; use a2c, or no GRU"
+            )
         super().__init__(listeners, actions, config, seed)
         self.layers = [module for module in self.network.modules() if isinstance(module, nn.Linear)]
         self.factors = KroneckerFactors(self.layers)
@@ -57,7 +61,9 @@ class ACKTR(A2C):
         super().restore(tensors)
         self.factors.restore(part(tensors, "factors."))
 
-    def _learn(self, observed: Tensor, starts: Tensor, actions: Tensor, returns: Tensor, before: Tensor) -> None:
+    def _learn(
+        self, observed: Tensor, starts: Tensor, actions: Tensor, returns: Tensor, before: Tensor
+    ) -> None:
         with self.factors.watching():
             logits, values, _ = self.network(observed.clone(), before, starts.clone())
             log_policy = logits.log_softmax(dim=2)
@@ -99,7 +105,9 @@ class KroneckerFactors:
         decay = DECAY if self.updates else 0.0
         for number, (inputs, gradients) in enumerate(self._seen):
             a = nn.functional.pad(inputs.reshape(-1, inputs.shape[-1]), (0, 1), value=1.0)  # (M, I + 1)
-            g = gradients.reshape(-1, gradients.shape[-1]) * len(a)  # of each sample, where the likelihood was a mean
+            g = gradients.reshape(-1, gradients.shape[-1]) * len(
+                a
+            )  # of each sample, where the likelihood was a mean
             self.inputs[number] = decay * self.inputs[number] + (1 - decay) * a.T @ a / len(a)
             self.outputs[number] = decay * self.outputs[number] + (1 - decay) * g.T @ g / len(a)
         if self.updates % EIGEN_EVERY == 0:
@@ -113,7 +121,8 @@ class KroneckerFactors:
         """Replaces the layers' gradients by natural ones, scaled down to the trust region."""
         natural, change = [], 0.0
         for layer, (d_a, q_a, d_g, q_g) in zip(self.layers, self.eigen, strict=True):
-            assert layer.weight.grad is not None and layer.bias.grad is not None
+            assert layer.weight.grad is not None
+            assert layer.bias.grad is not None
             gradient = torch.cat([layer.weight.grad, layer.bias.grad[:, None]], dim=1)
             scaled = (q_g.T @ gradient @ q_a) / (d_g.clamp(min=0)[:, None] * d_a.clamp(min=0) + DAMPING)
             v = q_g @ scaled @ q_a.T
@@ -129,7 +138,9 @@ class KroneckerFactors:
         for number, parts in enumerate(zip(self.inputs, self.outputs, strict=True)):
             state |= {f"{name}.{number}": part for name, part in zip("ag", parts, strict=True)}
         for number, found in enumerate(self.eigen):
-            state |= {f"{name}.{number}": part for name, part in zip(("da", "qa", "dg", "qg"), found, strict=True)}
+            state |= {
+                f"{name}.{number}": part for name, part in zip(("da", "qa", "dg", "qg"), found, strict=True)
+            }
         return state
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -140,7 +151,8 @@ class KroneckerFactors:
         self.outputs = [tensors[f"g.{n}"] for n in numbers]
         if self.updates:
             self.eigen = [
-                (tensors[f"da.{n}"], tensors[f"qa.{n}"], tensors[f"dg.{n}"], tensors[f"qg.{n}"]) for n in numbers
+                (tensors[f"da.{n}"], tensors[f"qa.{n}"], tensors[f"dg.{n}"], tensors[f"qg.{n}"])
+                for n in numbers
             ]
 
 

@@ -2,8 +2,8 @@
 
 Two structures, both of the poster of docs/listeners.md:
 
-* `InsideLSTM`: an LSTM reads coordinates and answers together; its last hidden state is the code. A second LSTM, given the
-  code at every step, says them again. Loss: mean squared error of all d + 1 numbers.
+* `InsideLSTM`: an LSTM reads coordinates and answers together; its last hidden state is the code. A second LSTM, given
+  the code at every step, says them again. Loss: mean squared error of all d + 1 numbers.
 * `PretrainedFeatures`: first a pair of layers learns to compress single tunes (mean squared error of their d
   coordinates); then an LSTM reads the compressed tunes, and the answers join its last hidden state as they are. A second
   LSTM and the layers say the coordinates again, and a linear layer on the code the answers. The code is twice the hidden
@@ -99,7 +99,11 @@ class PretrainedFeatures(nn.Module):
         logits = self.answers(code)
         right = nn.functional.binary_cross_entropy_with_logits(logits, (answers > 0).float())
         accuracy = float(((logits > 0) == (answers > 0)).float().mean())
-        reported = {"total_mse": float(error.detach()), "layers_mse": float(of_layers.detach()), "response_accuracy": accuracy}
+        reported = {
+            "total_mse": float(error.detach()),
+            "layers_mse": float(of_layers.detach()),
+            "response_accuracy": accuracy,
+        }
         return error + right, reported
 
 

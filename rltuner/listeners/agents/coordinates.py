@@ -1,9 +1,9 @@
 """The rule-based finder: one feature after another, a level up while that is closer, else down.
 
-From the base, at first the centre, a feature is moved up by one level. Where the listener calls that closer, the base moves
-there and goes on; where not, the feature is moved down from the base in the same way; where that is not closer either,
-the feature stays, and the next one is tried. Where all features have been tried without finding anything, which only
-raters who err can bring about, it begins again at the best-rated position. A rating of 4 ends the search: it stays.
+From the base, at first the centre, a feature is moved up by one level. Where the listener calls that closer, the base
+moves there and goes on; where not, the feature is moved down from the base in the same way; where that is not closer
+either, the feature stays, and the next one is tried. Where all features have been tried without finding anything, which
+only raters who err can bring about, it begins again at the best-rated position. A rating of 4 ends the search: it stays.
 
 It has no parameters, remembers one position a listener, and learns nothing.
 """
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from rltuner.listeners.agents.finder import Answer
-from rltuner.listeners.environments.raters import LEVELS, TOP, Raters
+from rltuner.listeners.environments.raters import TOP, Raters
+from rltuner.listeners.music.space import LEVELS
 
 
 class CoordinateFinder:
@@ -35,9 +36,15 @@ class CoordinateFinder:
     def next(self, answer: Answer, left: int) -> Tensor:
         """The next positions."""
         rows = zip(
-            self._searches, answer.position.tolist(), answer.closer.tolist(), answer.rating.tolist(), strict=True
+            self._searches,
+            answer.position.tolist(),
+            answer.closer.tolist(),
+            answer.rating.tolist(),
+            strict=True,
         )
-        return torch.tensor([search.next(position, closer, rating) for search, position, closer, rating in rows])
+        return torch.tensor(
+            [search.next(position, closer, rating) for search, position, closer, rating in rows]
+        )
 
 
 class _Search:

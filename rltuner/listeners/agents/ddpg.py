@@ -80,7 +80,9 @@ class DDPG:
             self.networks = nn.ModuleDict({"actor": _network(size, d), "critic": _network(size + d, 1)})
         self.targets = copy.deepcopy(self.networks).requires_grad_(False)
         self.actor_optimizer = torch.optim.Adam(self.networks["actor"].parameters(), self.config.actor_rate)
-        self.critic_optimizer = torch.optim.Adam(self.networks["critic"].parameters(), self.config.critic_rate)
+        self.critic_optimizer = torch.optim.Adam(
+            self.networks["critic"].parameters(), self.config.critic_rate
+        )
         self.kept = torch.zeros(self.config.replay, 2 * size + d + 2)  # s, s', a, r, done
         self.code: Tensor | None = None
 
@@ -90,7 +92,9 @@ class DDPG:
         observed = self.listeners.reset()
         for _ in range(max(15, 20_000 // self.listeners.count)):
             histories.append(observed)
-            tunes = torch.randint(len(self.listeners.points), (self.listeners.count,), generator=self.generator)
+            tunes = torch.randint(
+                len(self.listeners.points), (self.listeners.count,), generator=self.generator
+            )
             observed = self.listeners.play(tunes).observation
         self.reported = learn(self.encoder, torch.cat(histories), self.config.autoencoder_updates)
         self.code = self.encoder.encode(self.listeners.reset())
@@ -124,7 +128,9 @@ class DDPG:
         actions = actions.clamp(-BOUND, BOUND)
         observed, reward, done = self.listeners.step(actions)
         if not bool(reward.isfinite().all()):
-            raise InputError("a reward of the environment is not a finite number; nothing was learned from it")
+            raise InputError(
+                "a reward of the environment is not a finite number; nothing was learned from it"
+            )
         with torch.no_grad():
             following = self.encoder.encode(observed)
         rows = torch.cat([self.code, following, actions, reward[:, None], done[:, None].float()], dim=1)
@@ -189,5 +195,11 @@ class DDPG:
 
 
 def _network(inputs: int, outputs: int) -> nn.Sequential:
-    layers = [nn.Linear(inputs, UNITS), nn.ReLU(), nn.Linear(UNITS, UNITS), nn.ReLU(), nn.Linear(UNITS, outputs)]
+    layers = [
+        nn.Linear(inputs, UNITS),
+        nn.ReLU(),
+        nn.Linear(UNITS, UNITS),
+        nn.ReLU(),
+        nn.Linear(UNITS, outputs),
+    ]
     return nn.Sequential(*layers)

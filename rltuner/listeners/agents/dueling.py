@@ -8,9 +8,9 @@ A gradient step minimises the mean of w (Q(s, a) - y)^2 over a batch from the re
 
     y = r + gamma Q'(s', argmax_b Q(s', b))    (r alone at an episode's end),
 
-Q' being a copy of Q that is renewed every 200 steps. Uniform replay: w = 1. Prioritised: a step is drawn with a probability
-proportional to (|difference when last seen| + 0.01)^0.6, and w = (1 / (M P))^0.4, divided by the batch's largest.
-Actions are epsilon-greedy, epsilon falling from 1 to 0.05 over the episodes.
+Q' being a copy of Q that is renewed every 200 steps. Uniform replay: w = 1. Prioritised: a step is drawn with a
+probability proportional to (|difference when last seen| + 0.01)^0.6, and w = (1 / (M P))^0.4, divided by the batch's
+largest. Actions are epsilon-greedy, epsilon falling from 1 to 0.05 over the episodes.
 
 Sources: Wang et al., "Dueling network architectures for deep reinforcement learning" (2016); van Hasselt, Guez, Silver,
 "Deep reinforcement learning with double Q-learning" (2016); Schaul et al., "Prioritized experience replay" (2016).
@@ -60,7 +60,9 @@ class DuelingNetwork(nn.Module):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.shared = nn.Sequential(nn.Linear(observed, UNITS), nn.ReLU(), nn.Linear(UNITS, UNITS), nn.ReLU())
+            self.shared = nn.Sequential(
+                nn.Linear(observed, UNITS), nn.ReLU(), nn.Linear(UNITS, UNITS), nn.ReLU()
+            )
             self.value, self.advantage = nn.Linear(UNITS, 1), nn.Linear(UNITS, 2)
 
     def forward(self, observed: Tensor) -> Tensor:
@@ -111,7 +113,9 @@ class DuelingDQN:
             action = torch.randint(2, (1,), generator=self.generator) if explores else greedy
             following, reward, ended = self.listeners.step(action)
             if not bool(reward.isfinite().all()):
-                raise InputError("a reward of the environment is not a finite number; nothing was learned from it")
+                raise InputError(
+                    "a reward of the environment is not a finite number; nothing was learned from it"
+                )
             row = torch.cat([observed[0], following[0], action.float(), reward, ended.float()])
             at = self.steps % len(self.kept)
             self.kept[at] = row

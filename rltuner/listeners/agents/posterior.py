@@ -10,9 +10,9 @@ With `left` steps left it plays the position a with the largest
     E[r(a)]  +  (left - 1) E_answer[ max_b E[r(b) | answer to a] ],
 
 what it earns now, and what the best position would earn for all the rest if nothing more were learned after this answer.
-That is the knowledge-gradient policy (Frazier, Powell, Dayanik 2008). It is not optimal: it looks one answer ahead; how far
-it falls short is known where `optimal` can be computed. Tiring is looked at only as far as it shows in the answers: its
-ratings are those of a rater who does not tire, so the finder errs for such listeners, and stays where it was.
+That is the knowledge-gradient policy (Frazier, Powell, Dayanik 2008). It is not optimal: it looks one answer ahead; how
+far it falls short is known where `optimal` can be computed. Tiring is looked at only as far as it shows in the answers:
+its ratings are those of a rater who does not tire, so the finder errs for such listeners, and stays where it was.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class PosteriorFinder:
         listeners, places = raters.rating.shape
         if self.errors and places * 2 * (TOP + 1) * listeners > LARGEST_SEARCH:
             raise InputError(
-                f"the posterior of {listeners} erring listeners over {places} positions takes too long; use fewer dimensions"
+                f"the posterior of {listeners} erring listeners over {places} positions takes too long; use "
+                "fewer dimensions"
             )
         self.reward = worth[raters.rating]  # (H, P)
         self._known: dict[bytes, int] = {}
@@ -58,7 +59,9 @@ class PosteriorFinder:
         self.weights *= self._likelihood(answer)
         total = self.weights.sum(dim=1, keepdim=True)
         # Answers that none of the raters would give tell nothing: all are as likely as before the first.
-        self.weights = torch.where(total > 0, self.weights / total.clamp(min=1e-300), 1 / self.weights.shape[1])
+        self.weights = torch.where(
+            total > 0, self.weights / total.clamp(min=1e-300), 1 / self.weights.shape[1]
+        )
         self._previous = answer.position
         chosen = []
         for weights, position in zip(self.weights, answer.position.tolist(), strict=True):

@@ -73,7 +73,9 @@ class QTable:
             action = int(torch.randint(2, (1,), generator=self.generator)) if explores else greedy
             _, reward, ended = self.listeners.step(torch.tensor([action]))
             if not bool(reward.isfinite().all()):
-                raise InputError("a reward of the environment is not a finite number; nothing was learned from it")
+                raise InputError(
+                    "a reward of the environment is not a finite number; nothing was learned from it"
+                )
             done = bool(ended)
             following = 0.0 if done else float(self.q[self.state_of[self.listeners.tune]].max())
             error = float(reward) + self.config.gamma * following - float(self.q[state, action])

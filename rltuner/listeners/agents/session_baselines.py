@@ -37,8 +37,9 @@ def like_what_was_kept(sessions: SessionListeners) -> Tensor:
 
 
 class TastePosterior:
-    """The posterior over tastes, for who knows the simulator's formula: of N tunes that the taste could be, each is weighed
-    by the probability of every answer; the tune with the largest expected p is played. Greedy: it does not explore.
+    """The posterior over tastes, for who knows the simulator's formula: of N tunes that the taste could be, each is
+    weighed by the probability of every answer; the tune with the largest expected p is played. Greedy: it does not
+    explore.
 
     Args:
       skipping: the simulator.

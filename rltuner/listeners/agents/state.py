@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 
 def saved(
-    network: nn.Module, optimizer: torch.optim.Optimizer | None = None, generator: torch.Generator | None = None
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
     """The tensors of a network, its optimiser and a generator, by name."""
     state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}

@@ -120,7 +120,9 @@ class GridListeners:
     def _observed(self) -> Tensor:
         if self._board is not None:
             return self._board.clone()
-        return torch.cat([self._levels[self.position], self.closer[:, None], self.said[:, None].float()], dim=1)
+        return torch.cat(
+            [self._levels[self.position], self.closer[:, None], self.said[:, None].float()], dim=1
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         """The state of the episodes and of the generator."""

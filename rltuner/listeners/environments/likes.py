@@ -6,8 +6,8 @@ is liked where it agrees with all. The action is 1 (like) or 0 (dislike). The re
     1 where the prediction agrees with what the part alone says (like where the tune agrees with it), else -1,
 
 so that it tells an agent more than the answer alone would. A tune that is predicted to be liked is played. An episode
-ends where a tune that was played is liked, or all N tunes were shown, each once, in an order drawn anew; with `until_liked`
-off it always shows all.
+ends where a tune that was played is liked, or all N tunes were shown, each once, in an order drawn anew; with
+`until_liked` off it always shows all.
 
 An observation is the tune: 17 measured numbers, standardised, then one-hot family and transcriber, float32 [B, O].
 
@@ -82,8 +82,8 @@ class Shelf:
         return len(self.catalogue)
 
     def checked(self, preference: Preference) -> Preference:
-        """The preference in the catalogue's spelling. InputError for an unknown family or transcriber, a range the wrong way
-        round, or no part at all."""
+        """The preference in the catalogue's spelling. InputError for an unknown family or transcriber, a range the
+        wrong way round, or no part at all."""
         if not preference.parts:
             raise InputError("a preference needs a family, a transcriber or a range of danceability")
         family, transcriber = preference.family, preference.transcriber
@@ -99,7 +99,9 @@ class Shelf:
         if preference.danceability is not None:
             low, high = preference.danceability
             if not -1 <= low <= high <= 1:
-                raise InputError(f"danceability {low:g} to {high:g}: two numbers from -1 to 1, the smaller first")
+                raise InputError(
+                    f"danceability {low:g} to {high:g}: two numbers from -1 to 1, the smaller first"
+                )
         return Preference(family, transcriber, preference.danceability)
 
     def verdicts(self, preference: Preference) -> Tensor:
@@ -108,7 +110,9 @@ class Shelf:
         if preference.family is not None:
             columns.append(torch.tensor([name == preference.family for name in self.catalogue.families]))
         if preference.transcriber is not None:
-            columns.append(torch.tensor([name == preference.transcriber for name in self.catalogue.transcribers]))
+            columns.append(
+                torch.tensor([name == preference.transcriber for name in self.catalogue.transcribers])
+            )
         if preference.danceability is not None:
             low, high = preference.danceability
             columns.append((self.danceability >= low) & (self.danceability <= high))

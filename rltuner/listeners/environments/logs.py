@@ -9,11 +9,12 @@ Logs have a row a play, ordered by time within a session, with the columns
 
 or the layout of Yambda's listens (its documentation on Hugging Face, yandex/yambda): `uid`, `timestamp` (seconds),
 `item_id` and `played_ratio_pct`; a session ends where nothing is played for half an hour, and what is played to less than
-half is skipped. Items have a row a song: `song` (or `item_id`) and one numeric column a feature, or Yambda's `embed`, a list.
+half is skipped. Items have a row a song: `song` (or `item_id`) and one numeric column a feature, or Yambda's `embed`, a
+list.
 
 `LoggedResponses` answers what the nearest logged state and action were answered: Euclidean distance between (the last 5
-songs and answers, the song asked about). It abstains where nothing logged is near: farther away than 95 % of the logged rows
-are from the nearest row of another session.
+songs and answers, the song asked about). It abstains where nothing logged is near: farther away than 95 % of the logged
+rows are from the nearest row of another session.
 
 CSV is read by Python's own reader, Parquet by pyarrow: `pip install 'rltuner[logs]'`.
 """
@@ -63,16 +64,15 @@ def read_items(file: Path) -> tuple[list[str], Tensor]:
             raise InputError(f"{file}: no column song (or item_id); it has {', '.join(map(str, row))[:80]}")
         if columns is None:
             columns = [name for name in row if name != key]
-        if "embed" in row:
-            values = row["embed"]
-        else:
-            values = [row.get(name) for name in columns]
+        values = row["embed"] if "embed" in row else [row.get(name) for name in columns]
         if not isinstance(values, list) or not 1 <= len(values) <= MOST_FEATURES:
             raise InputError(f"{file}: row {number}: 1 to {MOST_FEATURES} features are needed")
         names.append(str(row[key]))
         rows.append([_number(value, file, number, "a feature") for value in values])
         if len(rows[-1]) != len(rows[0]):
-            raise InputError(f"{file}: row {number}: {len(rows[-1])} features, the first row has {len(rows[0])}")
+            raise InputError(
+                f"{file}: row {number}: {len(rows[-1])} features, the first row has {len(rows[0])}"
+            )
     if not rows:
         raise InputError(f"{file}: no items in it")
     if len(set(names)) < len(names):
@@ -84,15 +84,19 @@ def read_items(file: Path) -> tuple[list[str], Tensor]:
 
 
 def read_logs(file: Path, names: Sequence[str]) -> Logs:
-    """The plays of a file. InputError, naming the row, for missing columns, unknown songs, values that are no numbers, and
-    times out of order."""
+    """The plays of a file. InputError, naming the row, for missing columns, unknown songs, values that are no numbers,
+    and times out of order."""
     numbers = {name: number for number, name in enumerate(names)}
     sessions: dict[object, int] = {}
     last: dict[object, float] = {}
     session, song, kept = [], [], []
     for number, row in enumerate(_rows(file), start=1):
         is_yambda = "uid" in row
-        wanted = ("uid", "timestamp", "item_id", "played_ratio_pct") if is_yambda else ("session", "song", "skipped")
+        wanted = (
+            ("uid", "timestamp", "item_id", "played_ratio_pct")
+            if is_yambda
+            else ("session", "song", "skipped")
+        )
         for column in wanted:
             if column not in row:
                 raise InputError(f"{file}: no column {column}; it has {', '.join(map(str, row))[:80]}")
@@ -103,7 +107,9 @@ def read_logs(file: Path, names: Sequence[str]) -> Logs:
         if time not in (None, ""):
             at = _number(time, file, number, "a time")
             if at < last.get(who, -math.inf):
-                raise InputError(f"{file}: row {number}: time {at:g} lies before {last[who]:g}, the one before it; sort by it")
+                raise InputError(
+                    f"{file}: row {number}: time {at:g} lies before {last[who]:g}, the one before it; sort by it"
+                )
             if is_yambda and at - last.get(who, at) > PAUSE:
                 sessions[who] = len(sessions) + len(session)  # a new number for the same listener
             last[who] = at
@@ -207,7 +213,9 @@ def _rows(file: Path) -> Iterator[dict[Any, Any]]:
 
 def _parquet(file: Path) -> Iterator[dict[Any, Any]]:
     if find_spec("pyarrow") is None:
-        raise InputError(f"{file}: Parquet needs pyarrow, which is not installed: pip install 'rltuner[logs]'")
+        raise InputError(
+            f"{file}: Parquet needs pyarrow, which is not installed: pip install 'rltuner[logs]'"
+        )
     import pyarrow
     import pyarrow.parquet
 

@@ -8,8 +8,8 @@ Conventions
   3, and so on (numpy's linear interpolation).
 * What a listener says may differ from that: raters err, and tire of what repeats.
 
-Source: the thesis of docs/listeners.md (its section 4.2), whose listeners are the kind "deterministic"; the other kinds are
-those that it asks for in its section 7.1.2.
+Source: the thesis of docs/listeners.md (its section 4.2), whose listeners are the kind "deterministic"; the other kinds
+are those that it asks for in its section 7.1.2.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from rltuner.errors import InputError, suggest
+from rltuner.listeners.music.space import LEVELS
 
-LEVELS = 5
 MOST_POSITIONS = 20_000  # of a grid; 5 levels of 6 features have 15,625
 MOST_ENTRIES = 20_000_000  # of a table of listeners and positions
 TOP, HIGHEST = 4, 4.0  # rating of what is found

@@ -1,8 +1,9 @@
 """Sessions: listeners who keep listening to a tune or skip it, and an action that is a point of the space of features.
 
 An episode has 15 steps, after 5 tunes that were played before it. An action, float32 [d], plays the tune nearest to it
-(Euclidean; ties: the first) of those not yet played in the session. The reward is 1 where the tune is not skipped. An observation is the last 5 tunes, oldest
-first, each with its d coordinates and 1 where it was kept, -1 where it was skipped: float32 [B, 5 (d + 1)].
+(Euclidean; ties: the first) of those not yet played in the session. The reward is 1 where the tune is not skipped. An
+observation is the last 5 tunes, oldest first, each with its d coordinates and 1 where it was kept, -1 where it was
+skipped: float32 [B, 5 (d + 1)].
 
 Where the answer is not known (`logs`), the reward is 0, the tune counts as skipped in the history, and the step as
 abstained.

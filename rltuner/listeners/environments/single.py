@@ -25,7 +25,7 @@ from rltuner.listeners.environments.sessions import BOUND, SessionListeners
 from rltuner.listeners.environments.skipping import Skipping
 from rltuner.listeners.music.catalogue import catalogue
 from rltuner.listeners.music.features import features
-from rltuner.listeners.music.space import space
+from rltuner.listeners.music.points import catalogue_points
 from rltuner.networks.note_rnn import NoteRNN
 
 Observation = NDArray[np.float32]
@@ -36,7 +36,9 @@ class _Single(gymnasium.Env[Observation, Any]):
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own declaration
 
-    def __init__(self, listeners: Any, low: float | Observation, high: float | Observation, discrete: bool) -> None:
+    def __init__(
+        self, listeners: Any, low: float | Observation, high: float | Observation, discrete: bool
+    ) -> None:
         self.listeners = listeners
         size = (listeners.observation_size,)
         self.observation_space = spaces.Box(
@@ -46,7 +48,9 @@ class _Single(gymnasium.Env[Observation, Any]):
         )
         self._is_discrete = discrete
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
         """A new episode."""
         super().reset(seed=seed)
         if seed is not None:
@@ -99,7 +103,7 @@ class SessionsEnv(_Single):
     """
 
     def __init__(self, dimensions: int = 4) -> None:
-        points = session_points(dimensions)
+        points = catalogue_points(("human",), dimensions)
         bound = float(max(BOUND, points.abs().max()))
         super().__init__(SessionListeners(points, Skipping(points), 1), -bound, bound, discrete=False)
         self.action_space = spaces.Box(-BOUND, BOUND, (dimensions,), np.float32)
@@ -124,13 +128,6 @@ class LikesEnv(_Single):
         preference = shelf.checked(preference if preference.parts else Preference("reel"))
         super().__init__(LikesListeners(shelf, preference, 1), -8.0, 8.0, discrete=True)
         self.action_space = spaces.Discrete(2)
-
-
-def session_points(dimensions: int, sources: tuple[str, ...] = ("human",)) -> torch.Tensor:
-    """The tunes of a catalogue in their principal components, each of unit variance: float32 [N, dimensions]."""
-    tunes = catalogue(sources).tunes
-    points = space(features(tunes, "measured", NoteRNN.load("note_rnn")), dimensions).points
-    return torch.from_numpy(points / points.std(axis=0)).float()
 
 
 for _name, _kind in (("Grid", GridEnv), ("Sessions", SessionsEnv), ("Likes", LikesEnv)):

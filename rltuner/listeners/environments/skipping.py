@@ -6,8 +6,8 @@ with probability
     p = sigma( alpha - 6 |x - u| / m ),
 
 m being the mean distance of two tunes. alpha is such that a tune drawn uniformly is kept 30 % of the time by a listener
-drawn uniformly, the share of the poster of docs/listeners.md: 4.5 of 15, about its benchmark of 5. Near its taste a listener
-keeps nearly everything.
+drawn uniformly, the share of the poster of docs/listeners.md: 4.5 of 15, about its benchmark of 5. Near its taste a
+listener keeps nearly everything.
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ class Catalogue:
         return self.tunes[number].title or self.tunes[number].source
 
 
-def catalogue(sources: Sequence[str] = (SHIPPED,), count: int = 200, length: int = 128, seed: int = 0) -> Catalogue:
+def catalogue(
+    sources: Sequence[str] = (SHIPPED,), count: int = 200, length: int = 128, seed: int = 0
+) -> Catalogue:
     """The melodies of some sources.
 
     Args:

@@ -45,7 +45,11 @@ def _found(text: str) -> str | None:
 
 def transcriber(tune: Tune) -> str:
     """Who transcribed it, as its `Z:` names them, without address, year and program; "unnamed" where nobody is."""
-    text = re.sub(r"(?i)^(?:transcribed|contributed|converted)\s*(?:to abc)?\s*by\s+|^\d{4}\s+by\s+", "", tune.credit.strip())
+    text = re.sub(
+        r"(?i)^(?:transcribed|contributed|converted)\s*(?:to abc)?\s*by\s+|^\d{4}\s+by\s+",
+        "",
+        tune.credit.strip(),
+    )
     name = re.split(r"[,;<(\n]|\s+\S*@\S*|\s{2,}", text)[0].strip(" .:-")
     if "@" in name:
         name = name.split("@")[0].strip(" .:-")

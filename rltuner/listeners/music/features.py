@@ -1,8 +1,8 @@
 """Features: a row of numbers for each tune, measured by `eval`, or heard by the Note RNN.
 
 * "measured": the 17 numbers of `MEASURED`, each of one melody alone.
-* "layer 0": what the Note RNN is told, on average over a tune's events; "layer k": the mean hidden state of its k-th layer.
-  They take the place of the thesis' tagger, whose layers were compared.
+* "layer 0": what the Note RNN is told, on average over a tune's events; "layer k": the mean hidden state of its k-th
+  layer. They take the place of the thesis' tagger, whose layers were compared.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def measured(tunes: Sequence[Tune]) -> Rows:
     """The features of `MEASURED`, float64 [N, 17]; NaN where a tune has nothing to measure."""
     rows = np.empty((len(tunes), len(MEASURED)))
     for numbers, melodies in _batches(tunes):
-        rows[numbers] = torch.stack([measure(melodies).double() for measure in MEASURED.values()], dim=1).numpy()
+        rows[numbers] = torch.stack(
+            [measure(melodies).double() for measure in MEASURED.values()], dim=1
+        ).numpy()
     return rows
 
 

@@ -20,7 +20,8 @@ LEAST = 2  # tunes of a family in it
 
 
 def draw(config: MapConfig) -> None:
-    """Writes the pictures and map.md, and prints it. InputError where the folder holds something, or a source is unknown."""
+    """Writes the pictures and map.md, and prints it. InputError where the folder holds something, or a source is
+    unknown."""
     check_is_empty(config.out)
     known = catalogue(config.sources, config.count, config.length, config.seed)
     note_rnn = NoteRNN.load(config.note_rnn)
@@ -34,11 +35,15 @@ def draw(config: MapConfig) -> None:
 
 def draw_maps(catalogue: Catalogue, note_rnn: NoteRNN, dimensions: int, folder: Path) -> str:
     """A picture a set of features in the folder, and the table of families and features as Markdown."""
-    names = [name for name, count in catalogue.counts.items() if count >= LEAST][:SHOWN] or list(catalogue.counts)
+    names = [name for name, count in catalogue.counts.items() if count >= LEAST][:SHOWN] or list(
+        catalogue.counts
+    )
     families = list(catalogue.families)
     total = len(families)
     chance = sum(count * (count - 1) for count in catalogue.counts.values()) / (total * (total - 1))
-    lines = ["| features | numbers | variance kept | neighbour's family, all numbers | … in the space | cells filled |"]
+    lines = [
+        "| features | numbers | variance kept | neighbour's family, all numbers | … in the space | cells filled |"
+    ]
     lines.append("|---|---:|---:|---:|---:|---:|")
     for name in feature_sets(note_rnn):
         say(f"features: {name}")
@@ -59,7 +64,15 @@ def draw_maps(catalogue: Catalogue, note_rnn: NoteRNN, dimensions: int, folder: 
             f"{_share(found.points, families)} | {cells} of {found.per_feature**dimensions} |"
         )
     counts = ", ".join(f"{name} {count}" for name, count in catalogue.counts.items())
-    return "\n".join([f"{total} tunes: {counts}", "", *lines, "", f"By chance a neighbour is of the family: {100 * chance:.1f} %"])
+    return "\n".join(
+        [
+            f"{total} tunes: {counts}",
+            "",
+            *lines,
+            "",
+            f"By chance a neighbour is of the family: {100 * chance:.1f} %",
+        ]
+    )
 
 
 def _share(points: object, families: Sequence[str]) -> str:

@@ -13,7 +13,9 @@ from rltuner.storing.atomic import naming
 MOST_SHOWN = 10  # families with a colour of their own
 
 
-def draw_map(points: Rows, families: list[str], names: list[str], distances: Rows, title: str, file: Path) -> None:
+def draw_map(
+    points: Rows, families: list[str], names: list[str], distances: Rows, title: str, file: Path
+) -> None:
     """Two and three components of the tunes, a colour a family, and the heat map of distances between families' centres.
 
     Args:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rltuner.errors import InputError
-from rltuner.listeners.environments.raters import LEVELS
 from rltuner.listeners.music.features import Rows
 
+LEVELS = 5  # of each component
 LARGEST = 8.0  # standard deviations; what is farther out counts as this
 
 
@@ -43,7 +43,9 @@ class Space:
     def place(self, rows: Rows) -> tuple[Rows, NDArray[np.int64]]:
         """The points [M, d] and positions [M] of other rows of the same features."""
         points = _standardised(rows, self.mean, self.scale) @ self.axes
-        levels = np.stack([np.searchsorted(b, p, side="right") for b, p in zip(self.borders, points.T, strict=True)], 1)
+        levels = np.stack(
+            [np.searchsorted(b, p, side="right") for b, p in zip(self.borders, points.T, strict=True)], 1
+        )
         return points, levels @ self.per_feature ** np.arange(points.shape[1])[::-1]
 
     def in_cell(self, position: int) -> tuple[NDArray[np.int64], int]:
@@ -71,7 +73,9 @@ def space(rows: Rows, dimensions: int, per_feature: int = LEVELS) -> Space:
     chosen = chosen * np.sign(chosen[np.arange(dimensions), np.abs(chosen).argmax(axis=1)])[:, None]
     points = standard @ chosen.T
     borders = np.quantile(points, np.arange(1, per_feature) / per_feature, axis=0).T  # (d, levels - 1)
-    levels = np.stack([np.searchsorted(b, p, side="right") for b, p in zip(borders, points.T, strict=True)], axis=1)
+    levels = np.stack(
+        [np.searchsorted(b, p, side="right") for b, p in zip(borders, points.T, strict=True)], axis=1
+    )
     cells = levels @ per_feature ** np.arange(dimensions)[::-1]
     explained = singular[:dimensions] ** 2 / (singular**2).sum()
     return Space(points, explained, levels, cells, mean, scale, chosen.T, borders, per_feature)

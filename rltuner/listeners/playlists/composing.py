@@ -3,8 +3,8 @@
 The preference becomes two rules, whose reward steers `networks.particles`:
 
 * `rhythm`, of each event: log P(kind | place in the bar, family) - log P(kind | place in the bar, all other tunes in that
-  metre), the kind being an onset, a hold or a rest: how much more an event is like the family than like the rest. Where the
-  family is alone in its metre, the second term is the uniform distribution's.
+  metre), the kind being an onset, a hold or a rest: how much more an event is like the family than like the rest. Where
+  the family is alone in its metre, the second term is the uniform distribution's.
 * `danceability`, of the last event: minus how far the melody's pulse clarity lies outside the wanted range, times 50.
 
 The metre is the family's most common one, the length 8 bars.

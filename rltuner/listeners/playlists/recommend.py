@@ -49,7 +49,9 @@ def recommend(config: RecommendConfig) -> None:
     if preference.parts:
         preference = shelf.checked(preference)
     elif config.start is None:
-        raise InputError("listeners recommend: give --like, --by, --danceability or --start: something to go by")
+        raise InputError(
+            "listeners recommend: give --like, --by, --danceability or --start: something to go by"
+        )
     start = start_of(config, rows) if config.start is not None else None
     picks = chosen(known, rows, shelf, preference, start, config.count)
     missing = config.count - len(picks)
@@ -64,11 +66,15 @@ def recommend(config: RecommendConfig) -> None:
         else:
             say(f"{found}: change the preference for more ({offers}), or add --compose")
     heading = f"Playlist: {preference}" + (f", from {config.start}" if config.start else "")
-    text = "\n".join([f"# {heading}", "", *(f"{n}. **{p.title}**: {p.why}" for n, p in enumerate(picks, start=1)), ""])
+    text = "\n".join(
+        [f"# {heading}", "", *(f"{n}. **{p.title}**: {p.why}" for n, p in enumerate(picks, start=1)), ""]
+    )
     with filled_folder(config.out) as folder:
         for number, pick in enumerate(picks, start=1):
             name = "".join(c if c.isalnum() else "_" for c in pick.title)[:40].strip("_") or "tune"
-            write_midi(pick.melody.notes(0), folder / f"{number:02}-{name}.mid", config.qpm, pick.melody.meter)
+            write_midi(
+                pick.melody.notes(0), folder / f"{number:02}-{name}.mid", config.qpm, pick.melody.meter
+            )
         with naming(folder / "why.md"):
             (folder / "why.md").write_text(text, encoding="utf-8")
     output_console.print(text, markup=False, soft_wrap=True)
@@ -88,8 +94,8 @@ def start_of(config: RecommendConfig, rows: Rows) -> Rows:
 def chosen(
     known: Catalogue, rows: Rows, shelf: Shelf, preference: Preference, start: Rows | None, count: int
 ) -> list[Pick]:
-    """The liked tunes, those nearest to the start first (standardised features, Euclidean); without a start those nearest to
-    the mean of all that are liked."""
+    """The liked tunes, those nearest to the start first (standardised features, Euclidean); without a start those
+    nearest to the mean of all that are liked."""
     scale = np.maximum(rows.std(axis=0), 1e-9)
     liked = np.arange(len(known))
     if preference.parts:
@@ -136,7 +142,9 @@ def changes(shelf: Shelf, preference: Preference) -> str:
     return ", ".join(texts)
 
 
-def composed(preference: Preference, known: Catalogue, note_rnn: NoteRNN, count: int, seed: int) -> list[Pick]:
+def composed(
+    preference: Preference, known: Catalogue, note_rnn: NoteRNN, count: int, seed: int
+) -> list[Pick]:
     """Melodies composed for the preference."""
     melodies = compose_for(preference, known, note_rnn, count, seed)
     found = measured(tunes_of(melodies, "composed"))[:, list(MEASURED).index("danceability")]
@@ -144,7 +152,8 @@ def composed(preference: Preference, known: Catalogue, note_rnn: NoteRNN, count:
         Pick(
             f"Composed {number + 1}",
             melodies[number],
-            f"composed for {preference}, in {melodies.meter}, danceability {found[number]:.2f}; by particles on the Note RNN",
+            f"composed for {preference}, in {melodies.meter}, danceability {found[number]:.2f}; "
+            "by particles on the Note RNN",
         )
         for number in range(count)
     ]

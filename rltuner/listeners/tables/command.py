@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from rltuner.console import output_console, say
+from rltuner.listeners.agents.posterior import PosteriorFinder
 from rltuner.listeners.config import TableConfig
 from rltuner.listeners.environments.grid import STEPS, GridListeners
 from rltuner.listeners.environments.raters import raters
-from rltuner.listeners.agents.posterior import PosteriorFinder
 from rltuner.listeners.music.catalogue import catalogue
 from rltuner.listeners.music.features import features
 from rltuner.listeners.music.space import space
@@ -25,7 +25,8 @@ SYSTEM_DIMENSIONS = 4
 
 
 def run_table(config: TableConfig) -> None:
-    """Runs what is missing of a table (nothing with --only-show), prints it, and writes it as Markdown beside its figure."""
+    """Runs what is missing of a table (nothing with --only-show), prints it, and writes it as Markdown beside its
+    figure."""
     torch.set_num_threads(1)
     makers: dict[str, Callable[[TableConfig, Path], str]] = {
         "grid": _grid,
@@ -49,8 +50,8 @@ def _grid(config: TableConfig, folder: Path) -> str:
     curves = grid.curves(folder, config.budget, config.seeds)
     draw_curves(curves, STEPS, "reward of an episode", folder / f"curves-{config.budget}.png")
     head = (
-        f"Budget {config.budget}; reward of an episode of 21 steps with every target, the likeliest action taken, mean ± 95 % "
-        "interval over seeds."
+        f"Budget {config.budget}; reward of an episode of 21 steps with every target, the likeliest action taken, mean ± "
+        "95 % interval over seeds."
     )
     return f"{head}\n\n{grid.table(folder, config.budget, config.seeds)}"
 

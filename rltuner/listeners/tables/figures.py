@@ -11,7 +11,9 @@ import numpy as np
 from rltuner.storing.atomic import naming
 
 
-def draw_curves(curves: Mapping[str, Sequence[Sequence[dict[str, Any]]]], scale: float, label: str, file: Path) -> None:
+def draw_curves(
+    curves: Mapping[str, Sequence[Sequence[dict[str, Any]]]], scale: float, label: str, file: Path
+) -> None:
     """Mean over seeds against steps of the environment, the range of the seeds shaded; rows without a run are left out.
 
     Args:

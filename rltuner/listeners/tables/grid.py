@@ -39,7 +39,9 @@ def folder_of(out: Path, row: GridRow, budget: Budget, seed: int) -> Path:
 def run_table(out: Path, budget: Budget, seeds: int, processes: int, rows: Sequence[GridRow] = TABLE) -> None:
     """Runs what is missing of the table, all rows of one seed before the next seed."""
     jobs = [
-        (budgeted(row, budget, seed), folder_of(out, row, budget, seed)) for seed in range(seeds) for row in rows
+        (budgeted(row, budget, seed), folder_of(out, row, budget, seed))
+        for seed in range(seeds)
+        for row in rows
     ]
     results(jobs, f"grid, budget {budget}", processes)
 
@@ -137,8 +139,6 @@ def curves(out: Path, budget: Budget, seeds: int, rows: Sequence[GridRow] = TABL
     """The learning curves of all runs that are there, by row."""
     torch.set_num_threads(1)
     return {
-        row.name: [
-            found for seed in range(seeds) if (found := records(folder_of(out, row, budget, seed)))
-        ]
+        row.name: [found for seed in range(seeds) if (found := records(folder_of(out, row, budget, seed)))]
         for row in rows
     }

@@ -1,4 +1,5 @@
-"""The rows of the thesis' Figures 22 and 23, its learning curves in 3 and 4 dimensions, and what a budget makes of them."""
+"""The rows of the thesis' Figures 22 and 23, its learning curves in 3 and 4 dimensions, and what a budget makes of
+them."""
 
 from __future__ import annotations
 
@@ -26,11 +27,18 @@ class GridRow:
         percentiles = "" if run.reward == "rating" else f"{run.percentiles}-"
         gru = "gru" if run.recurrent else "mlp"
         where = "" if run.dimensions == 2 else f"{run.dimensions}d-"
-        return f"{where}{percentiles}{run.reward}-{run.observation}-n{run.n}-{gru}-{run.algorithm}".replace("_", "-")
+        return f"{where}{percentiles}{run.reward}-{run.observation}-n{run.n}-{gru}-{run.algorithm}".replace(
+            "_", "-"
+        )
 
 
 def _row(
-    updates: int, said: str, published: tuple[float, float] | None, n: int = 20, dimensions: int = 2, **other: object
+    updates: int,
+    said: str,
+    published: tuple[float, float] | None,
+    n: int = 20,
+    dimensions: int = 2,
+    **other: object,
 ) -> GridRow:
     return GridRow(GridRun(n=n, updates=updates, dimensions=dimensions, **other), published, said)  # type: ignore[arg-type]
 
@@ -45,7 +53,15 @@ ROWS = (
     _row(11_000, "11k", (300, 33), reward="rating"),
     _row(20_000, "20k", (305, 19), reward="rating", observation="board"),
     _row(20_000, "not by 20k", (253, 70), reward="rating", observation="board", recurrent=False),
-    _row(5_000, "not by 5k", (280, 59), reward="rating", observation="board", algorithm="acktr", recurrent=False),
+    _row(
+        5_000,
+        "not by 5k",
+        (280, 59),
+        reward="rating",
+        observation="board",
+        algorithm="acktr",
+        recurrent=False,
+    ),
 )
 """Figures 22 and 23. Where the thesis names a number of updates in a figure's caption, that is the number run; its table
 calls the two ACKTR rows recurrent, its text says that they are not, and its implementation could not."""
@@ -79,6 +95,4 @@ def budgeted(row: GridRow, budget: Budget, seed: int) -> GridRun:
     if run.algorithm == "acktr":
         return replace(run, updates=QUICK_UPDATES["acktr"])
     updates = QUICK_STEPS // (32 * run.n) if run.recurrent else QUICK_UPDATES["a2c"]
-    return replace(
-        run, environments=32, learning_rate=2e-3, falls=True, reward_scale=0.05, updates=updates
-    )
+    return replace(run, environments=32, learning_rate=2e-3, falls=True, reward_scale=0.05, updates=updates)

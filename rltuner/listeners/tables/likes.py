@@ -12,7 +12,6 @@ from rltuner.listeners.training.likes_run import (
     AGENTS,
     EPISODES,
     LikesRun,
-
     preferences,
     shelf_of,
     split,
@@ -75,27 +74,27 @@ def table(out: Path, sources: tuple[str, ...], seeds: int) -> str:
                 key: [r[f"{kind}_{key}"] for r in found if not math.isnan(r[f"{kind}_{key}"])]
                 for key in ("precision", "recall", "first_ten", "steps")
             }
-            shares = [spread([100 * v for v in values[key]]).text() + " %" for key in ("precision", "recall", "first_ten")]
+            shares = [
+                spread([100 * v for v in values[key]]).text() + " %"
+                for key in ("precision", "recall", "first_ten")
+            ]
             steps = spread(values["steps"]).text(2)
             lines.append([agent, name, str(EPISODES[agent]), *shares, steps, str(len(found))])
     shelf = shelf_of(sources)
     stated = preferences(shelf, PREFERENCES)
     chance = [judged_at_random(sources, one, seed) for seed in range(seeds) for one in stated]
-    lines.append(
-        ["any order", "held out", "0", f"{100 * spread([c[0] for c in chance]).mean:.1f} %", "100.0 %"]
-        + [f"{100 * spread([c[0] for c in chance]).mean:.1f} %", f"{spread([c[1] for c in chance]).mean:.2f}", EMPTY]
-    )
+    share = f"{100 * spread([likes for likes, _ in chance]).mean:.1f} %"
+    steps = f"{spread([expected for _, expected in chance]).mean:.2f}"
+    lines.append(["any order", "held out", "0", share, "100.0 %", share, steps, EMPTY])
     counts = [(str(one), int(shelf.verdicts(one).all(dim=1).sum())) for one in stated]
     listed = "; ".join(f"{name} ({count} of {len(shelf)})" for name, count in counts)
     return f"{markdown(HEADER, lines)}\n\nPreferences: {listed}."
 
 
 def judged_at_random(sources: tuple[str, ...], one: Preference, seed: int) -> tuple[float, float]:
-    """The share of likes among the held-out tunes, and the expected steps to the first in a random order: (n + 1) / (k + 1)
-    of n tunes with k likes."""
+    """The share of likes among the held-out tunes, and the expected steps to the first in a random order: (n + 1) / (k
+    + 1) of n tunes with k likes."""
     shelf = shelf_of(sources)
     held = split(len(shelf), seed)[1]
     likes = shelf.verdicts(one).all(dim=1)[held]
     return float(likes.float().mean()), (len(held) + 1) / (int(likes.sum()) + 1)
-
-

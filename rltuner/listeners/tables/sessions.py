@@ -1,4 +1,5 @@
-"""`rltuner listeners table sessions`: DDPG with both autoencoders against the poster's benchmark, and what needs no learning."""
+"""`rltuner listeners table sessions`: DDPG with both autoencoders against the poster's benchmark, and what needs no
+learning."""
 
 from __future__ import annotations
 
@@ -15,8 +16,26 @@ from rltuner.listeners.training.runs import RESULT
 from rltuner.listeners.training.session_run import JUDGE_SEED, SESSIONS, SessionRun
 from rltuner.storing.checkpoints import read_json
 
-HEADER = ("agent", "kept of 15", "abstained", "total MSE", "MSE of layers", "answers right", "seeds", "sessions learned from")
-PUBLISHED = ["the poster", "about 5 is its benchmark", EMPTY, "0.0111", "0.0018", "88.89 %", "1", "some hundred"]
+HEADER = (
+    "agent",
+    "kept of 15",
+    "abstained",
+    "total MSE",
+    "MSE of layers",
+    "answers right",
+    "seeds",
+    "sessions learned from",
+)
+PUBLISHED = [
+    "the poster",
+    "about 5 is its benchmark",
+    EMPTY,
+    "0.0111",
+    "0.0018",
+    "88.89 %",
+    "1",
+    "some hundred",
+]
 
 
 def run_table(out: Path, described: SessionRun, seeds: int, processes: int) -> None:

@@ -43,7 +43,13 @@ class Search:
 
 
 def searches(
-    catalogue: Catalogue, found: Space, raters: Raters, finder: Finder, others: Rows, targets: int = TARGETS, seed: int = 0
+    catalogue: Catalogue,
+    found: Space,
+    raters: Raters,
+    finder: Finder,
+    others: Rows,
+    targets: int = TARGETS,
+    seed: int = 0,
 ) -> list[Search]:
     """One search a target, all in lock-step.
 

@@ -57,5 +57,7 @@ def train(config: TrainConfig) -> None:
         raise
     for name, value in result.items():
         if name != "losses":
-            output_console.print(f"{name} {value:,.4g}" if isinstance(value, float) else f"{name} {value}", markup=False)
+            output_console.print(
+                f"{name} {value:,.4g}" if isinstance(value, float) else f"{name} {value}", markup=False
+            )
     say(f"run: {config.out}")

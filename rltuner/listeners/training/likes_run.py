@@ -45,8 +45,8 @@ class LikesRun:
         return Preference(self.family, self.transcriber, self.danceability)
 
     def learner(self) -> QTable | DuelingDQN:
-        """The agent before its first episode; each shows every tune that is not held out. InputError for an unknown agent or
-        preference."""
+        """The agent before its first episode; each shows every tune that is not held out. InputError for an unknown
+        agent or preference."""
         if self.agent not in AGENTS:
             raise InputError(f"unknown agent {self.agent!r}; {suggest(self.agent, list(AGENTS))}")
         shelf = shelf_of(self.sources)
@@ -94,8 +94,8 @@ def judged(margins: Tensor, likes: Tensor) -> dict[str, float]:
     """How a listener is served: what is predicted to be liked is played, the surest first, until a like or the end.
 
     "precision": share of the tunes predicted to be liked that are; "recall": share of the liked ones that are predicted;
-    "steps": tunes played up to the first like, or one more than there are where none is liked in the end. NaN where there is
-    nothing to count.
+    "steps": tunes played up to the first like, or one more than there are where none is liked in the end. NaN where
+    there is nothing to count.
     """
     predicted = margins > 0
     order = margins.argsort(descending=True, stable=True)[: int(predicted.sum())]
@@ -110,8 +110,8 @@ def judged(margins: Tensor, likes: Tensor) -> dict[str, float]:
 
 
 def preferences(shelf: Shelf, count: int, least: int = 8) -> list[Preference]:
-    """Preferences that at least `least` tunes meet: families, the most common first, alone and with a transcriber or a range
-    of danceability."""
+    """Preferences that at least `least` tunes meet: families, the most common first, alone and with a transcriber or a
+    range of danceability."""
     catalogue, found = shelf.catalogue, []
     pairs = Counter(zip(catalogue.families, catalogue.transcribers, strict=True))
     middle = float(shelf.danceability.median())

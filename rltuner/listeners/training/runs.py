@@ -1,7 +1,7 @@
 """A run: an agent that learns, in a folder from which it goes on bit for bit.
 
-The folder has run.json (what is run), metrics.jsonl (a record every so many updates), checkpoint/ (the state, replaced in one
-step) and, when the run has ended, result.json.
+The folder has run.json (what is run), metrics.jsonl (a record every so many updates), checkpoint/ (the state, replaced
+in one step) and, when the run has ended, result.json.
 """
 
 from __future__ import annotations
@@ -88,7 +88,12 @@ def run(
                     took = seconds + time.monotonic() - began
                     append_record(
                         folder / METRICS,
-                        {"updates": number, "steps": agent.steps, "mean": total / counted, "seconds": round(took, 3)},
+                        {
+                            "updates": number,
+                            "steps": agent.steps,
+                            "mean": total / counted,
+                            "seconds": round(took, 3),
+                        },
                     )
                     total, counted = 0.0, 0
                     # Only where a record ends: one that goes on would begin its mean anew.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from rltuner.listeners.agents.ddpg import DDPG, DDPGConfig
@@ -15,11 +14,8 @@ from rltuner.listeners.agents.session_baselines import scores
 from rltuner.listeners.environments.logs import LoggedResponses, read_items, read_logs
 from rltuner.listeners.environments.sessions import Responses, SessionListeners
 from rltuner.listeners.environments.skipping import Skipping
-from rltuner.listeners.music.catalogue import catalogue
-from rltuner.listeners.music.features import features
-from rltuner.listeners.music.space import space
+from rltuner.listeners.music.points import catalogue_points
 from rltuner.listeners.training.runs import run
-from rltuner.networks.note_rnn import NoteRNN
 
 SESSIONS = 1_000  # by which an agent is judged
 JUDGE_SEED = 1_000_000
@@ -72,11 +68,3 @@ class SessionRun:
 
         facts = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
         return run(folder, facts, agent, self.updates, judge)
-
-
-def catalogue_points(sources: tuple[str, ...], dimensions: int) -> Tensor:
-    """The tunes of a catalogue in the principal components of their measured features, each of unit variance: float32
-    [N, dimensions]."""
-    tunes = catalogue(sources).tunes
-    points = space(features(tunes, "measured", NoteRNN.load("note_rnn")), dimensions).points
-    return torch.from_numpy(points / points.std(axis=0)).float()
