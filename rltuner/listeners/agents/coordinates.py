@@ -52,7 +52,7 @@ class _Search:
 
     def __init__(self, centre: int, dimensions: int, levels: int) -> None:
         self.base, self.best, self.levels = centre, (-1, centre), levels
-        self.strides = [levels**power for power in range(dimensions)]
+        self.strides = [int(levels**power) for power in range(dimensions)]
         self.feature, self.way = 0, 1
         self.is_begun = False
 

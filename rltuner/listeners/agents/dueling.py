@@ -159,7 +159,7 @@ class DuelingDQN:
     @torch.no_grad()
     def margins(self, shelf: Shelf) -> Tensor:
         """Q(s, like) - Q(s, dislike) of each tune, float32 [N]: above 0 it is predicted to be liked."""
-        values = self.network(shelf.rows)
+        values: Tensor = self.network(shelf.rows)
         return values[:, 1] - values[:, 0]
 
     def tensors(self) -> dict[str, Tensor]:

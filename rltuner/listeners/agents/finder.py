@@ -95,7 +95,8 @@ class NetworkFinder:
             observed = torch.cat([self.levels[answer.position], heard], dim=1)
         logits, _, self._state = self.network(observed[None], self._state, self._starts[None])
         self._starts = torch.zeros_like(self._starts)
-        return logits[0].argmax(dim=1)
+        likeliest: Tensor = logits[0].argmax(dim=1)
+        return likeliest
 
 
 class RandomFinder:

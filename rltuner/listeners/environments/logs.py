@@ -89,7 +89,9 @@ def read_logs(file: Path, names: Sequence[str]) -> Logs:
     numbers = {name: number for number, name in enumerate(names)}
     sessions: dict[object, int] = {}
     last: dict[object, float] = {}
-    session, song, kept = [], [], []
+    session: list[int] = []
+    song: list[int] = []
+    kept: list[bool] = []
     for number, row in enumerate(_rows(file), start=1):
         is_yambda = "uid" in row
         wanted = (

@@ -104,7 +104,7 @@ class SessionsEnv(_Single):
 
     def __init__(self, dimensions: int = 4) -> None:
         points = catalogue_points(("human",), dimensions)
-        bound = float(max(BOUND, points.abs().max()))
+        bound = max(BOUND, float(points.abs().max()))
         super().__init__(SessionListeners(points, Skipping(points), 1), -bound, bound, discrete=False)
         self.action_space = spaces.Box(-BOUND, BOUND, (dimensions,), np.float32)
 

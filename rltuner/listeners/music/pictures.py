@@ -29,14 +29,14 @@ def draw_map(
 
     figure = Figure(figsize=(17, 5.4), layout="constrained")
     FigureCanvasAgg(figure)
-    flat = figure.add_subplot(1, 3, 1)
+    flat: Any = figure.add_subplot(1, 3, 1)
     solid: Any = figure.add_subplot(1, 3, 2, projection="3d")
     labels = np.array(families)
     others = ~np.isin(labels, names[:MOST_SHOWN])
     for axes, size in ((flat, 2), (solid, 3)):
-        axes.scatter(*points[others, :size].T, s=6, color="0.8", label="others")
+        axes.plot(*points[others, :size].T, ".", markersize=3, color="0.8", label="others")
         for number, name in enumerate(names[:MOST_SHOWN]):
-            axes.scatter(*points[labels == name, :size].T, s=9, color=f"C{number}", label=name)
+            axes.plot(*points[labels == name, :size].T, ".", markersize=4, color=f"C{number}", label=name)
         axes.set_xlabel("1st component")
         axes.set_ylabel("2nd component")
     solid.set_zlabel("3rd component")

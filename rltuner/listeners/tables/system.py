@@ -28,7 +28,7 @@ from rltuner.listeners.tables.spread import markdown, spread
 TARGETS = 10  # of a family, as in the thesis
 OTHER_COMPONENTS = 15  # of the second rater's features
 HEADER = ("family", "targets", "steps until found", "found within 21", "|ideal - second rater|")
-THESIS = "The thesis, by genre: 0.80 (hiphop) to 2.12 (classical), mean 1.39, found after three to six steps; one person rated."
+THESIS = "The thesis, by genre: 0.80 (hiphop) to 2.12 (classical), mean 1.39, found in three to six steps; one person."
 
 
 @dataclass(frozen=True)
