@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+import rltuner.listeners.environments.single  # noqa: F401 - it registers them
+
 
 @pytest.mark.parametrize(
     ("name", "options"),

@@ -111,10 +111,7 @@ class KroneckerFactors:
             self.inputs[number] = decay * self.inputs[number] + (1 - decay) * a.T @ a / len(a)
             self.outputs[number] = decay * self.outputs[number] + (1 - decay) * g.T @ g / len(a)
         if self.updates % EIGEN_EVERY == 0:
-            self.eigen = [
-                (*torch.linalg.eigh(a), *torch.linalg.eigh(g))
-                for a, g in zip(self.inputs, self.outputs, strict=True)
-            ]
+            self.eigen = [(*_eigen(a), *_eigen(g)) for a, g in zip(self.inputs, self.outputs, strict=True)]
         self.updates += 1
 
     def precondition(self) -> None:
@@ -154,6 +151,12 @@ class KroneckerFactors:
                 (tensors[f"da.{n}"], tensors[f"qa.{n}"], tensors[f"dg.{n}"], tensors[f"qg.{n}"])
                 for n in numbers
             ]
+
+
+def _eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors; contiguous, as they are when a run goes on, for products round by the layout."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return values, vectors.contiguous()
 
 
 class _Watching:

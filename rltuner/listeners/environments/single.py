@@ -26,6 +26,7 @@ from rltuner.listeners.environments.skipping import Skipping
 from rltuner.listeners.music.catalogue import catalogue
 from rltuner.listeners.music.features import features
 from rltuner.listeners.music.points import catalogue_points
+from rltuner.listeners.music.space import LEVELS
 from rltuner.networks.note_rnn import NoteRNN
 
 Observation = NDArray[np.float32]
@@ -77,7 +78,7 @@ class GridEnv(_Single):
     """A listener of a grid; see `grid`. Actions: positions.
 
     Args:
-      dimensions, percentiles, listener: of `raters`.
+      dimensions, percentiles, listener, levels: of `raters`.
       reward, observation: of `GridListeners`.
     """
 
@@ -88,10 +89,11 @@ class GridEnv(_Single):
         listener: str = "deterministic",
         reward: str = "bullseye",
         observation: str = "grid",
+        levels: int = LEVELS,
     ) -> None:
-        listeners = GridListeners(raters(dimensions, percentiles, listener), 1, reward, observation)
+        listeners = GridListeners(raters(dimensions, percentiles, listener, levels), 1, reward, observation)
         low = 0.0 if observation == "grid" else -1.0
-        super().__init__(listeners, low, float(TOP), discrete=True)
+        super().__init__(listeners, low, float(max(TOP, levels - 1)), discrete=True)
         self.action_space = spaces.Discrete(listeners.actions)
 
 
