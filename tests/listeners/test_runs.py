@@ -69,7 +69,8 @@ def agent_of(kind: str) -> Learning:
 
 @pytest.mark.parametrize("kind", ["a2c", "board", "acktr", "ddpg", "q-table", "dueling"])
 def test_a_run_that_stopped_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
-    """Stopped by Ctrl-C after update 3 of 8: networks, optimisers, replay and listeners end as those of a run that was not."""
+    """Stopped by Ctrl-C after update 3 of 8: networks, optimisers, replay and listeners end as those of a run that was
+    not."""
     whole = agent_of(kind)
     run(tmp_path / "whole", {"kind": kind}, whole, 8, dict)
 
