@@ -82,8 +82,8 @@ def test_a_gru_remembers_what_the_observation_does_not_say() -> None:
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*render")
 def test_it_does_as_well_as_stable_baselines3() -> None:
-    """Three levels of one feature, the same values, as many steps: both learn to try another level than the start's, worth
-    140; who stays there gets 70."""
+    """Three levels of one feature, the same values, as many steps: both learn to try another level than the start's,
+    worth 140; who stays there gets 70."""
     from gymnasium.wrappers import TransformReward
     from stable_baselines3 import A2C as Theirs
     from stable_baselines3.common.env_util import make_vec_env

@@ -132,3 +132,5 @@ def test_how_a_listener_is_served_by_hand() -> None:
     assert found["precision"] == pytest.approx(1 / 3)
     assert found["recall"] == 0.5
     assert found["steps"] == 2
+    assert found["served"] == 1
+    assert judged(torch.tensor([-1.0]), torch.tensor([True]))["served"] == 0

@@ -23,7 +23,7 @@ from rltuner.storing.checkpoints import read_json
 PREFERENCES = 8
 HEADER = (
     *("agent", "tunes", "episodes", "predicted likes that are", "likes that are predicted"),
-    *("of the surest ten", "steps to the first like", "runs"),
+    *("of the surest ten", "listeners who hear a like", "steps to it", "runs"),
 )
 
 
@@ -68,15 +68,15 @@ def table(out: Path, sources: tuple[str, ...], seeds: int) -> str:
     for agent, found in found_results(out, sources, seeds).items():
         for kind, name in (("shown", "shown before"), ("held", "held out")):
             if not found:
-                lines.append([agent, name, str(EPISODES[agent]), *[EMPTY] * 4, "0"])
+                lines.append([agent, name, str(EPISODES[agent]), *[EMPTY] * 5, "0"])
                 continue
             values = {
                 key: [r[f"{kind}_{key}"] for r in found if not math.isnan(r[f"{kind}_{key}"])]
-                for key in ("precision", "recall", "first_ten", "steps")
+                for key in ("precision", "recall", "first_ten", "served", "steps")
             }
             shares = [
                 spread([100 * v for v in values[key]]).text() + " %"
-                for key in ("precision", "recall", "first_ten")
+                for key in ("precision", "recall", "first_ten", "served")
             ]
             steps = spread(values["steps"]).text(2)
             lines.append([agent, name, str(EPISODES[agent]), *shares, steps, str(len(found))])
@@ -85,7 +85,7 @@ def table(out: Path, sources: tuple[str, ...], seeds: int) -> str:
     chance = [judged_at_random(sources, one, seed) for seed in range(seeds) for one in stated]
     share = f"{100 * spread([likes for likes, _ in chance]).mean:.1f} %"
     steps = f"{spread([expected for _, expected in chance]).mean:.2f}"
-    lines.append(["any order", "held out", "0", share, "100.0 %", share, steps, EMPTY])
+    lines.append(["any order", "held out", "0", share, "100.0 %", share, "100.0 %", steps, EMPTY])
     counts = [(str(one), int(shelf.verdicts(one).all(dim=1).sum())) for one in stated]
     listed = "; ".join(f"{name} ({count} of {len(shelf)})" for name, count in counts)
     return f"{markdown(HEADER, lines)}\n\nPreferences: {listed}."

@@ -93,18 +93,21 @@ def split(count: int, seed: int) -> tuple[Tensor, Tensor]:
 def judged(margins: Tensor, likes: Tensor) -> dict[str, float]:
     """How a listener is served: what is predicted to be liked is played, the surest first, until a like or the end.
 
-    "precision": share of the tunes predicted to be liked that are; "recall": share of the liked ones that are predicted;
-    "steps": tunes played up to the first like, or one more than there are where none is liked in the end. NaN where
-    there is nothing to count.
+    "precision": share of the tunes predicted to be liked that are, 0 where none is predicted; "recall": share of the
+    liked ones that are predicted; "served": 1 where a liked tune is played in the end, else 0; "steps": tunes played up
+    to it, NaN where there is none; "first_ten": share of likes among the ten surest tunes, whatever is predicted. Recall
+    and served are NaN where nothing is liked.
     """
     predicted = margins > 0
     order = margins.argsort(descending=True, stable=True)[: int(predicted.sum())]
     liked = likes[order]
     hits = liked.nonzero()[:, 0]
+    can_be = bool(likes.any())
     return {
         "precision": float(liked.float().mean()) if len(order) else 0.0,
-        "recall": float((predicted & likes).sum() / likes.sum()) if bool(likes.any()) else NONE_LIKED,
-        "steps": float(hits[0] + 1) if len(hits) else float(len(order) + 1),
+        "recall": float((predicted & likes).sum() / likes.sum()) if can_be else NONE_LIKED,
+        "served": float(len(hits) > 0) if can_be else NONE_LIKED,
+        "steps": float(hits[0] + 1) if len(hits) else NONE_LIKED,
         "first_ten": float(likes[margins.argsort(descending=True, stable=True)[:10]].float().mean()),
     }
 
