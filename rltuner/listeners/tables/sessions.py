@@ -7,7 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from rltuner.listeners.agents.autoencoders import AUTOENCODERS
-from rltuner.listeners.agents.session_baselines import TastePosterior, at_random, like_what_was_kept, scores
+from rltuner.listeners.agents.session_baselines import (
+    Player,
+    TastePosterior,
+    at_random,
+    like_what_was_kept,
+    nearest_to_the_centre,
+    scores,
+)
 from rltuner.listeners.environments.sessions import SessionListeners
 from rltuner.listeners.environments.skipping import Skipping
 from rltuner.listeners.tables.spread import EMPTY, markdown, spread
@@ -80,7 +87,11 @@ def table(out: Path, described: SessionRun, seeds: int) -> str:
 def _unlearned(described: SessionRun) -> list[list[str]]:
     """What needs no learning, by the same 1,000 sessions; the posterior only where the simulator's formula is known."""
     points, responses = described.world()
-    players = {"random tunes": at_random(), "like what was kept": like_what_was_kept}
+    players: dict[str, Player] = {
+        "random tunes": at_random(),
+        "nearest to the centre": nearest_to_the_centre,
+        "like what was kept": like_what_was_kept,
+    }
     if isinstance(responses, Skipping):
         players["posterior over tastes"] = TastePosterior(responses)
     lines = []
