@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 import tyro
 
 from rltuner.commands import launchpad as below_launchpad
+from rltuner.commands import listeners as below_listeners
 from rltuner.commands import rules as below_rules
 from rltuner.commands import study as below_study
 from rltuner.commands.evaluate import evaluate
@@ -95,6 +96,8 @@ def _parse(words: list[str]) -> Command:
                 return _parse_below("launchpad", below, launchpad.__doc__, words[1:])
             if words[:1] == ["study"]:
                 return _parse_below("study", below_study.COMMANDS, study.__doc__, words[1:])
+            if words[:1] == ["listeners"]:
+                return _parse_below("listeners", below_listeners.COMMANDS, listeners.__doc__, words[1:])
             command: Command = tyro.extras.subcommand_cli_from_dict(
                 _commands(words),
                 prog="rltuner",
@@ -149,6 +152,7 @@ def _sentence(box: str, words: list[str]) -> str:
         "rules": below_rules.COMMANDS,
         "study": below_study.COMMANDS,
         "launchpad": below_launchpad.NAMES,
+        "listeners": below_listeners.COMMANDS,
     }
     if len(words) > 1 and words[1] in below.get(command, {}):
         command = f"{command} {words[1]}"
@@ -199,6 +203,7 @@ def _commands(words: list[str]) -> dict[str, Callable[..., Command]]:
         "rules": rules,
         "study": study,
         "launchpad": launchpad,
+        "listeners": listeners,
         "info": info,
         "import": import_command,
         "export": export,
@@ -217,4 +222,10 @@ def study() -> Command:
 
 def launchpad() -> Command:
     """Compose bar by bar with a learner on one grid of buttons; train it: rltuner launchpad --help."""
+    raise AssertionError("the words that follow are parsed by _parse_below")
+
+
+def listeners() -> Command:
+    """Listeners whose taste is found by reinforcement learning: tables, training, maps, playlists: rltuner listeners
+    --help."""
     raise AssertionError("the words that follow are parsed by _parse_below")

@@ -103,14 +103,14 @@ class Pages:
         """Begins a session, unless the browser has one."""
         session = self._session(request)
         if session is not None and not self._is_another(session, form.get("id", "")):
-            return _to_home()
+            return to_home()
         if form.get("agree") != "yes":
             return self._page("welcome", 400, identifier=_identifier(form.get("id", "")), missing=True)
         identifier = _identifier(form.get("id", ""))
         token = guard.new_token()
         hashed = guard.recruiting_hash(self.study.secret, identifier) if identifier else None
         self.store.start(guard.token_hash(token), hashed, self._deal)
-        answer = _to_home()
+        answer = to_home()
         answer.set_cookie(
             self.cookie,
             token,
@@ -137,44 +137,44 @@ class Pages:
         session = self._session(request)
         if session is not None and session.stage == SOUND:
             self.store.move(session, ABOUT if self.study.plan.listener_questions else TRIALS)
-        return _to_home()
+        return to_home()
 
     def about(self, request: Request, form: Fields) -> Response:
         """The listener's answers about themselves: one of the choices each."""
         session = self._session(request)
         if session is None or session.stage != ABOUT:
-            return _to_home()
+            return to_home()
         questions = self.study.plan.listener_questions
         if any(form.get(question.id) not in question.choices for question in questions):
             return self._page("about", 400, questions=questions, missing=True)
         self.store.move(session, TRIALS, {question.id: form[question.id] for question in questions})
-        return _to_home()
+        return to_home()
 
     def answer(self, request: Request, form: Fields) -> Response:
         """Stores an answer. What was answered before, or is not up yet, changes nothing."""
         session = self._session(request)
         if session is None or session.stage != TRIALS:
-            return _to_home()
+            return to_home()
         dealt = self.store.current(session)
-        position = _number(form, "trial", self.study.plan.trials)
+        position = number_of(form, "trial", self.study.plan.trials)
         if dealt is None or position != dealt.position:
-            return _to_home()
+            return to_home()
         answer = Answer(
             position,
-            {question.id: _number(form, question.id, POINTS) for question in self.study.plan.questions},
-            _number(form, "plays_a", MAX_PLAYS),
-            _number(form, "plays_b", MAX_PLAYS),
+            {question.id: number_of(form, question.id, POINTS) for question in self.study.plan.questions},
+            number_of(form, "plays_a", MAX_PLAYS),
+            number_of(form, "plays_b", MAX_PLAYS),
         )
         least = EARLY * 2 * self.study.plan.design.seconds
         if dealt.shown_at is None or time.time() - dealt.shown_at < least:
             raise HTTPException(409, "Please listen to both melodies to the end first.")
         self.store.answer(session, answer)
-        return _to_home()
+        return to_home()
 
     def again(self, request: Request, form: Fields) -> Response:
         """Forgets a finished session, so that somebody else can begin on this device."""
         session = self._session(request)
-        answer = _to_home()
+        answer = to_home()
         if self.study.plan.design.shared_device and session is not None and session.stage == DONE:
             answer.delete_cookie(self.cookie)
         return answer
@@ -197,7 +197,7 @@ class Pages:
         content = self.watch.clip(clip)
         if content is None:
             raise HTTPException(503, STOPPED)
-        return _ranged(content, MEDIA[self.study.clip_file(clip).suffix], request)
+        return ranged(content, MEDIA[self.study.clip_file(clip).suffix], request)
 
     def _session(self, request: Request) -> Session | None:
         token = request.cookies.get(self.cookie, "")
@@ -226,7 +226,7 @@ def create_app(study: Study, store: Store, *, limits: Limits | None = None, prev
         app.add_api_route(f"/{name}", getattr(pages, name), methods=["POST"], dependencies=unchanged)
     app.add_api_route("/clip/{path}", pages.clip, methods=["GET", "HEAD"], dependencies=unchanged)
     for name, kind in STATIC.items():
-        app.add_api_route(f"/{name}", _static(name, kind), methods=["GET", "HEAD"])
+        app.add_api_route(f"/{name}", static(name, kind), methods=["GET", "HEAD"])
 
     def failed(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, StarletteHTTPException) else 500
@@ -253,7 +253,7 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
-def _static(name: str, kind: str) -> Any:
+def static(name: str, kind: str) -> Any:
     content = resources.files("rltuner.study").joinpath("pages", name).read_bytes()
 
     def serve() -> Response:
@@ -262,7 +262,7 @@ def _static(name: str, kind: str) -> Any:
     return serve
 
 
-def _ranged(content: bytes, kind: str, request: Request) -> Response:
+def ranged(content: bytes, kind: str, request: Request) -> Response:
     """A clip, whole or the one range of bytes that was asked for (Safari plays nothing without)."""
     headers = {"accept-ranges": "bytes"}
     wanted = request.headers.get("range", "")
@@ -277,7 +277,7 @@ def _ranged(content: bytes, kind: str, request: Request) -> Response:
     return Response(content[start : end + 1], 206, media_type=kind, headers=headers)
 
 
-def _to_home() -> RedirectResponse:
+def to_home() -> RedirectResponse:
     return RedirectResponse("./", 303)  # relative: the study may live below a path of a reverse proxy
 
 
@@ -288,7 +288,7 @@ def _identifier(text: str) -> str:
     return text
 
 
-def _number(form: Form, name: str, most: int) -> int:
+def number_of(form: Form, name: str, most: int) -> int:
     """A field's whole number from 1 to `most`; 400 for anything else."""
     text = form.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= most):

@@ -38,7 +38,7 @@ def test_a_word_that_is_wrong_or_missing(
     assert line in refused(capsys, *words)
 
 
-@pytest.mark.parametrize("command", sorted({*_commands([])} - {"rules", "study", "launchpad"}))
+@pytest.mark.parametrize("command", sorted({*_commands([])} - {"rules", "study", "launchpad", "listeners"}))
 def test_help_has_an_example_that_parses_and_names_what_is_given(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

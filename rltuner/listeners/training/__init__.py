@@ -1,0 +1,1 @@
+"""Runs of agents: folders that are stopped and resumed bit for bit, many of them side by side. Uses `agents`."""
