@@ -30,6 +30,7 @@ from rltuner.melody import Meter
 from rltuner.melody.key import Key
 from rltuner.melody.tunes import training_tunes
 from rltuner.networks.devices import usable_device
+from rltuner.networks.policy import load
 from rltuner.rules.book import RuleBook, load_rulebook
 
 
@@ -46,6 +47,8 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     if not config.sources:
         raise InputError("evaluate: name at least one source, such as: rltuner evaluate note_rnn")
     check_writable(config.json, config.report)
+    if config.bars:
+        config = dataclasses.replace(config, length=config.bars * _meter_of(config).steps_per_bar)
     sources = _read(config)
     _check_grids(sources)
     standards = Standards(
@@ -84,6 +87,16 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
 
         write_report(config, judgements, rows, columns, figures, standards.human)
     return figures
+
+
+def _meter_of(config: EvaluateConfig) -> Meter:
+    """The metre that bars are counted in: the one that is asked for, else the first checkpoint's, else 4/4."""
+    if config.meter is not None:
+        return Meter.parse(config.meter)
+    for source in config.sources:
+        with contextlib.suppress(InputError):  # a file or a folder of them; what is neither is named when it is read
+            return load(source).meter
+    return Meter()
 
 
 def _read(config: EvaluateConfig) -> list[Source]:

@@ -21,6 +21,8 @@ class EvaluateConfig:
     """Melodies composed by each checkpoint. Files and human tunes are taken as they are."""
     length: int = 32
     """Events a melody, and of the windows that human tunes are cut into."""
+    bars: int = 0
+    """The same in whole bars, of the metre given, the first checkpoint's, or 4/4; 0: `length` counts."""
     key: str = "C major"
     """Judges the notes in key and the tonic."""
     meter: str | None = None
@@ -55,6 +57,7 @@ class EvaluateConfig:
         check_seed(where, self.seed)
         check(where, "count", self.count, 1, MOST_MELODIES)
         check(where, "length", self.length, 1, MOST_EVENTS)
+        check(where, "bars", self.bars, 0, MOST_EVENTS // 16)
         check(where, "threads", self.threads, 1, MOST_THREADS)
         check(where, "temperature", self.temperature, 0)
         check(where, "c", self.c, 1e-6)

@@ -6,6 +6,7 @@ function gives one value a melody, float64 [B]; NaN where a melody has nothing t
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -81,6 +82,33 @@ def half_cadences(melodies: Melodies, key: str = "C major") -> Tensor:
 def full_cadences(melodies: Melodies, key: str = "C major") -> Tensor:
     """Of the ends of each eight bars, the share at which the last note is the tonic; NaN for fewer than eight bars."""
     return _phrase_ends(melodies, 2 * PHRASE, (0,), key)
+
+
+def has_form(melodies: Melodies, form: str) -> Tensor:
+    """bool [B]: whether phrases of one letter begin with the same three bars, and those of different letters do not.
+
+    Args:
+      melodies: of whole phrases of four bars.
+      form: a letter for each phrase, such as AABA.
+
+    False for a melody that has not as many phrases.
+    """
+    size = PHRASE * melodies.meter.steps_per_bar
+    if melodies.events.shape[1] < size * len(form):
+        return torch.zeros(len(melodies), dtype=torch.bool)
+    compared = (PHRASE - 1) * melodies.meter.steps_per_bar
+    phrases = melodies.events[:, : size * len(form)].reshape(len(melodies), len(form), size)[:, :, :compared]
+    fine = melodies.lengths == size * len(form)
+    for one, other in itertools.combinations(range(len(form)), 2):
+        same = (phrases[:, one] == phrases[:, other]).all(dim=1)
+        fine = fine & (same == (form[one] == form[other]))
+    return fine
+
+
+def ends_on(melodies: Melodies, key: Key, ending: str) -> Tensor:
+    """bool [B]: whether the last note is the tonic (`closed`), or of the dominant chord (`open`); False without notes."""
+    wanted = {"closed": (0,), "open": DOMINANT}[ending]
+    return _end_of(melodies, melodies.lengths, wanted, key) == 1
 
 
 FORM: dict[str, Callable[[Melodies], Tensor]] = {

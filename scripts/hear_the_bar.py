@@ -1,10 +1,11 @@
-"""How well a Note RNN keeps time over a whole tune: what it predicts of test tunes, and what it composes, beside people.
+"""Whole tunes beside people's: what sources compose, and what a Note RNN predicts of test tunes.
 
     python scripts/hear_the_bar.py                                 # note_rnn in 4/4, 3/4 and 6/8, eight bars
-    python scripts/hear_the_bar.py runs/mine --meters 4/4 --bars 16
+    python scripts/hear_the_bar.py note_rnn tune --meters 4/4 --best-of 8 --bars 16
     python scripts/hear_the_bar.py --split                         # tunes that share a run with a test tune: 0
 
-Ten thousand melodies of each primer in each metre, at temperature 1; some three minutes a column on two cores.
+Ten thousand melodies of each primer in each metre, at temperature 1; some three minutes a column on two cores. --best-of
+adds the first source's melodies chosen by the gauldin book, without training.
 """
 
 from __future__ import annotations
@@ -18,33 +19,42 @@ from rltuner.console import output_console
 from rltuner.corpus.corpora import load_corpus
 from rltuner.corpus.split import shared_runs, split_tunes
 from rltuner.eval.copying import TrainingTunes
-from rltuner.eval.counts import Estimate
+from rltuner.eval.counts import Estimate, replicate
+from rltuner.eval.counts import estimates as estimates_of
 from rltuner.eval.judge import Standards, judge
-from rltuner.eval.rows import Row
-from rltuner.eval.sources import HUMAN, read_source
+from rltuner.eval.rewards import reward_counts
+from rltuner.eval.rows import HELD_OUT_ROWS, Row
+from rltuner.eval.sources import HUMAN, Source, read_source
 from rltuner.eval.table import markdown_table
 from rltuner.melody import Melodies, Meter
 from rltuner.melody.tunes import human_tunes, training_tunes
+from rltuner.networks.compose import compose
 from rltuner.networks.note_rnn import NoteRNN
+from rltuner.networks.policy import load
 from rltuner.pretraining.training import fit_of
 from rltuner.rules import load_rulebook
 from rltuner.rules.bars import by_bar
+from rltuner.rules.book import RuleBook
 
-COUNT = 10_000
-SECTION = "Eight bars"
+SECTION = "Whole tunes"
+OLD, NEW = "gauldin_two_bars", "gauldin"
 ROWS = (
+    Row(OLD, f"{OLD} reward", SECTION, "", "reward"),
+    Row(NEW, f"{NEW} reward", SECTION, "", "reward"),
     Row("first", "Onsets at the bar's first sixteenth", SECTION),
     Row("even", "… at its 2nd, 4th, … sixteenth", SECTION),
-    Row("held_out_syncopation", "Syncopation (held-out rule)", SECTION, "", "reward"),
+    Row("told_from_human", "Told from human, logistic", SECTION),
+    Row("told_from_human_trees", "Told from human, trees", SECTION),
+    *(Row(row.name, f"{row.title} (held out)", SECTION, "", "reward") for row in HELD_OUT_ROWS),
     Row("notes_in_repeated_motif", "Notes in repeated motif", SECTION),
     Row("returning", "Bars that return exactly", SECTION),
     Row("returning_in_rhythm", "… in rhythm", SECTION),
-    Row("rule_total", "gauldin_two_bars reward", SECTION, "", "reward"),
-    Row("told_from_human", "Told from human, logistic", SECTION),
-    Row("told_from_human_trees", "Told from human, trees", SECTION),
+    Row("distinct", "Distinct melodies", SECTION),
+    Row("edit_distance", "Mean edit distance of two", SECTION, "", "number"),
     Row("copied_16grams", "16 events of a training tune", SECTION),
     Row("compositions_starting_with_tonic", "Starting with the tonic", SECTION),
-    Row("distinct", "Distinct melodies", SECTION),
+    Row("ends_on_tonic", "Ending on the tonic", SECTION),
+    Row("half_cadences", "Bar 4 of 8 ends on the dominant", SECTION),
 )
 
 
@@ -61,21 +71,40 @@ def rhythm(melodies: Melodies) -> dict[str, Estimate]:
     return found
 
 
-def columns(source: str, meter: Meter, bars: int) -> Mapping[str, Mapping[str, Estimate]]:
-    """The figures of people, and of the network after each primer."""
+def columns(
+    sources: Sequence[str], meter: Meter, bars: int, best_of: int, count: int
+) -> Mapping[str, Mapping[str, Estimate]]:
+    """The figures of people, and of each source after each primer."""
     length = bars * meter.steps_per_bar
     human = read_source(HUMAN, 0, length, meter=meter)
+    batches: dict[str, tuple[Source, str]] = {f"human, {len(human.melodies)} windows": (human, "")}
+    for source in sources:
+        for primer in ("random_note", "none"):
+            composed = read_source(source, count, length, primer=primer, meter=meter)
+            batches[f"{source}, {primer}"] = (composed, primer)
+    if best_of > 1:
+        policy, book = load(sources[0]), load_rulebook(NEW)
+        policy.network.meter = meter
+        many = compose(policy, count * best_of, length, seed=1)
+        batches[f"{sources[0]}, best of {best_of}"] = (
+            Source(sources[0], chosen(many, book, best_of), policy=policy),
+            "random_note",
+        )
     found: dict[str, Mapping[str, Estimate]] = {}
-    book, training = load_rulebook("gauldin_two_bars"), TrainingTunes(training_tunes())
-    for name, primer in (
-        ("human", ""),
-        (f"{source}, none", "none"),
-        (f"{source}, random_note", "random_note"),
-    ):
-        composed = human if not primer else read_source(source, COUNT, length, primer=primer, meter=meter)
-        standards = Standards("C major", book, 0.8, human, training, primer=primer, length=length)
-        found[name] = {**judge(composed, standards).estimates, **rhythm(composed.melodies)}
+    old, new, training = load_rulebook(OLD), load_rulebook(NEW), TrainingTunes(training_tunes())
+    for name, (composed, primer) in batches.items():
+        standards = Standards("C major", new, 0.8, human, training, primer=primer, length=length)
+        estimates = judge(composed, standards).estimates
+        by_old = reward_counts(composed.melodies, old)["total"]
+        rewards = estimates_of({OLD: by_old}, replicate({OLD: by_old}, composed.groups), composed.groups)
+        found[name] = {**estimates, **rewards, NEW: estimates["rule_total"], **rhythm(composed.melodies)}
     return found
+
+
+def chosen(melodies: Melodies, book: RuleBook, best_of: int) -> Melodies:
+    """Of every `best_of` in a row the one that the book rewards most."""
+    totals = reward_counts(melodies, book)["total"].numerator.view(-1, best_of)
+    return melodies[totals.argmax(dim=1) + best_of * torch.arange(len(totals))]
 
 
 def predictions(source: str) -> str:
@@ -112,7 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", nargs="?", default="note_rnn")
+    parser.add_argument("sources", nargs="*", default=["note_rnn"])
+    parser.add_argument("--best-of", type=int, default=0)
+    parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--meters", nargs="+", default=["4/4", "3/4", "6/8"])
     parser.add_argument("--bars", type=int, default=8)
     parser.add_argument("--split", action="store_true")
@@ -122,10 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.split:
         output_console.print(split(), markup=False, soft_wrap=True)
         return
-    output_console.print(predictions(options.source), markup=False, soft_wrap=True)
+    for source in options.sources:
+        if load(source).kind == "note_rnn":
+            output_console.print(predictions(source), markup=False, soft_wrap=True)
     for meter in options.meters:
-        found = columns(options.source, Meter.parse(meter), options.bars)
-        title = f"\n{options.bars} bars of {meter}, {COUNT:,} melodies, temperature 1\n\n"
+        found = columns(options.sources, Meter.parse(meter), options.bars, options.best_of, options.count)
+        title = f"\n{options.bars} bars of {meter}, {options.count:,} melodies, temperature 1\n\n"
         output_console.print(title + markdown_table(found, ROWS, True), markup=False, soft_wrap=True)
 
 

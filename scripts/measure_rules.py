@@ -1,44 +1,46 @@
 """What human melodies score by each rule, and what the Note RNN's samples score: is the rule true of music?
 
-    python scripts/measure_rules.py            # the table in docs/rules.md; a minute, most of it parsing the corpus
+    python scripts/measure_rules.py            # the tables in docs/rules.md; five minutes, most of it composing
 
-Human melodies are the *validation* tunes of the `tunebooks` corpus, in 4/4 and a major key (transposed to C), cut into
-windows of 32 events from bar lines; `tonic_frame` and `cadence`, which judge how a tune begins and ends, see first
-and last windows only. The Note RNN composes 10,000 melodies of 32 events from random-note primers. Random melodies
-have every event drawn evenly from all classes.
+Human melodies are the training and validation tunes of the `tunebooks` corpus, in 4/4 and a major key (transposed to C),
+cut into windows of 8 and of 16 bars from bar lines. The Note RNN `note_rnn` composes 10,000 melodies of either length
+from random-note primers. Random melodies have every event drawn evenly from all classes.
 
 A rule's figures are its mean reward a melody. d is (human - Note RNN) / pooled standard deviation, with its standard
-error by bootstrap over tunes and samples. The last column is (human - Note RNN) / pooled variance: the weight that
-makes a normally distributed reward the log-likelihood ratio of human against composed, in nats, one rule at a time.
+error by bootstrap over tunes and samples. Alone is (human - Note RNN) / pooled variance: the weight that makes a normally
+distributed reward the log-likelihood ratio of human against composed, in nats, one rule at a time. Together is the weight
+in a logistic regression of human against composed on all rules of the book at once, for both lengths (each with an
+intercept of its own; L2 penalty of weight 5; at least 0): rules that say the same share it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from scipy.optimize import minimize
 
 import rltuner
 from rltuner.corpus.corpora import load_corpus
 from rltuner.corpus.split import split_tunes
+from rltuner.eval.counts import batches
+from rltuner.eval.rewards import reward_counts
 from rltuner.melody import Melodies, Meter
-from rltuner.melody.tunes import Tune, windows
+from rltuner.melody.tunes import Tune, windows_with_tunes
 from rltuner.rules import load_rulebook
 from rltuner.rules.held_out import HELD_OUT
 from rltuner.rules.making import make_rule, parameter_types
 
-LENGTH, SAMPLES, RESAMPLED = 32, 10_000, 200
+BARS, SAMPLES, RESAMPLED = (8, 16), 10_000, 200
+PENALTY = 5.0  # of squared weights
 KEY = "C major"
 
 
-def windows_by_tune(
-    tunes: list[Tune], length: int
-) -> tuple[Melodies, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """All windows; the number of the tune of each; bool: the first, the last window of its tune."""
-    parts = [(index, windows([tune], length, tune.meter)) for index, tune in enumerate(tunes)]
-    parts = [(index, part) for index, part in parts if len(part)]
-    owner = torch.cat([torch.full((len(part),), index) for index, part in parts])
-    first = torch.cat([torch.arange(len(part)) == 0 for _, part in parts])
-    last = torch.cat([torch.arange(len(part)) == len(part) - 1 for _, part in parts])
-    return Melodies.concatenate([part for _, part in parts]), owner, first, last
+def windows_by_tune(tunes: list[Tune], length: int) -> tuple[Melodies, torch.Tensor]:
+    """All windows, and the number of the tune of each."""
+    melodies, numbers = windows_with_tunes(tunes, length, tunes[0].meter)
+    return melodies, numbers.unique(return_inverse=True)[1]
 
 
 def effect(human: torch.Tensor, owner: torch.Tensor, composed: torch.Tensor) -> tuple[float, float, float]:
@@ -66,65 +68,109 @@ def effect(human: torch.Tensor, owner: torch.Tensor, composed: torch.Tensor) -> 
     return d, float(torch.tensor(draws).std()), weight
 
 
-def cases() -> list[tuple[str, str, dict[str, object], str]]:
-    """(title, rule, parameters, which windows) of every rule of the shipped books and the held-out ones."""
-    found: list[tuple[str, str, dict[str, object], str]] = []
-    for book in ("gauldin", "magenta"):
-        for name, entry in load_rulebook(book).table["rules"].items():
-            parameters = {key: value for key, value in entry.items() if key != "weight"}
-            if name == "tonic_frame":
-                found.append(("gauldin: tonic_frame, start", name, {**parameters, "end": 0.0}, "first"))
-                found.append(("gauldin: tonic_frame, end", name, {**parameters, "start": 0.0}, "last"))
-            else:
-                found.append((f"{book}: {name}", name, parameters, "last" if name == "cadence" else "all"))
-    found += [(f"held out: {name}", name, {}, "all") for name in HELD_OUT]
-    return found
+Case = tuple[str, str, dict[str, object]]
 
 
-def major_tunes(meter: Meter) -> list[Tune]:
-    validation = split_tunes(load_corpus("tunebooks").tunes, 0)["validation"]
-    return [tune for tune in validation if tune.meter == meter and tune.key.lower().endswith("major")]
+def cases() -> tuple[list[Case], list[Case]]:
+    """(title, rule, parameters) of every rule of the gauldin book, one with two rewards as two; and of all others."""
+    parts: dict[str, dict[str, dict[str, object]]] = {
+        "tonic_frame": {"start": {"end": 0.0}, "end": {"start": 0.0}},
+        "motif_return": {"exact": {"transposed": 0.0}, "moved": {"exact": 0.0}},
+        "phrase_cadence": {"half": {"full": 0.0}, "full": {"half": 0.0}},
+    }
+    books = [load_rulebook(name).rules for name in ("gauldin", "gauldin_two_bars", "magenta")]
+    rest = [name for rules in books[1:] for name in rules if name not in books[0]]
+    named = (list(books[0]), [*dict.fromkeys(rest), *HELD_OUT])
+    one, other = (
+        [
+            (f"{name}, {part}" if part else name, name, parameters)
+            for name in names
+            for part, parameters in parts.get(name, {"": {}}).items()
+        ]
+        for names in named
+    )
+    return one, other
+
+
+def tunes_of(meter: Meter) -> list[Tune]:
+    """Tunes in a major key that are no test tunes."""
+    parts = split_tunes(load_corpus("tunebooks").tunes, 0)
+    return [
+        t
+        for t in parts["train"] + parts["validation"]
+        if t.meter == meter and t.key.lower().endswith("major")
+    ]
+
+
+def rewards(melodies: Melodies, cases: Sequence[Case]) -> torch.Tensor:
+    """The rewards of each melody, [B, rules]."""
+    found = []
+    for _, name, parameters in cases:
+        key = {"key": KEY} if "key" in parameter_types(type(make_rule(name))) else {}
+        rule = make_rule(name, {**key, **parameters})
+        found.append(torch.cat([rule(part).sum(dim=1) for part in batches(melodies)]))
+    return torch.stack(found, dim=1)
+
+
+def together(sets: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """The weight of each rule in telling people (first of each pair, [B, rules]) from the Note RNN (second)."""
+    rules = sets[0][0].shape[1]
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = torch.tensor(parameters, requires_grad=True)
+        total = PENALTY * weights[:rules].square().sum() / 2
+        for index, pair in enumerate(sets):
+            for sign, scores in zip((1, -1), pair, strict=True):
+                odds = scores.double() @ weights[:rules] + weights[rules + index]
+                total = total + len(pair[0]) * torch.nn.functional.softplus(-sign * odds).mean()
+        total.backward()
+        return float(total), weights.grad.numpy()
+
+    bounds = [(0, None)] * rules + [(None, None)] * len(sets)
+    start = np.zeros(rules + len(sets))
+    return torch.tensor(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x[:rules])
 
 
 def print_rules() -> None:
-    """The table of all rules, in 4/4."""
-    tunes = major_tunes(Meter())
-    human, owner, first, last = windows_by_tune(tunes, LENGTH)
-    which = {"all": torch.ones_like(first), "first": first, "last": last}
-    composed = rltuner.load("event_rnn").compose(SAMPLES, LENGTH, seed=0)
-    random = Melodies(torch.randint(38, (SAMPLES, LENGTH), generator=torch.Generator().manual_seed(0)))
-    print(
-        f"{len(tunes)} tunes, {len(human)} windows, {int(first.sum())} of them first ones; {SAMPLES:,} samples\n"
-    )
-    print("| rule | human | Note RNN | random notes | d | evidence weight |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for title, name, parameters, chosen in cases():
-        if "key" in parameter_types(type(make_rule(name))):
-            parameters = {"key": KEY, **parameters}
-        rule = make_rule(name, parameters)
-        scores = [rule(melodies).sum(dim=1) for melodies in (human, composed, random)]
-        scores[0] = scores[0][which[chosen]]
-        d, error, weight = effect(scores[0], owner[which[chosen]], scores[1])
-        means = " | ".join(f"{float(score.mean()):.3f}" for score in scores)
-        print(f"| {title} | {means} | {d:+.2f} ± {error:.2f} | {weight:+.2f} |")
+    """The tables of all rules, in 4/4."""
+    tunes, policy = tunes_of(Meter()), rltuner.load("note_rnn")
+    own, others = cases()
+    sets, figures = [], []
+    for bars in BARS:
+        length = bars * Meter().steps_per_bar
+        human, owner = windows_by_tune(tunes, length)
+        drawn = torch.randint(38, (SAMPLES, length), generator=torch.Generator().manual_seed(0))
+        three = [human, policy.compose(SAMPLES, length, seed=0), Melodies(drawn)]
+        scores = [rewards(melodies, [*own, *others]) for melodies in three]
+        sets.append((scores[0][:, : len(own)], scores[1][:, : len(own)]))
+        figures.append((scores, owner))
+        print(f"{bars} bars: {len(human)} windows of {int(owner.max()) + 1} tunes; {SAMPLES:,} samples")
+    weights = together(sets)
+    for bars, (scores, owner) in zip(BARS, figures, strict=True):
+        print(f"\n| {bars} bars | human | Note RNN | random notes | d | alone | together |")
+        print("|---|---:|---:|---:|---:|---:|---:|")
+        for index, (title, _, _) in enumerate([*own, *others]):
+            one, other, random = (score[:, index] for score in scores)
+            d, error, weight = effect(one, owner, other)
+            means = " | ".join(f"{float(score.mean()):.3f}" for score in (one, other, random))
+            joint = f"{float(weights[index]):.2f}" if index < len(own) else "–"
+            print(f"| {title} | {means} | {d:+.2f} ± {error:.2f} | {weight:+.2f} | {joint} |")
 
 
 def print_metres() -> None:
-    """The gauldin book's total in every metre of the corpus: windows of two bars at least, and samples as long."""
-    book, policy = load_rulebook("gauldin"), rltuner.load("event_rnn")
-    print("\n| metre | tunes | windows | human | Note RNN | d |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for signature, bars in (("4/4", 2), ("6/8", 3), ("2/4", 4), ("3/4", 3), ("9/8", 2)):
+    """The gauldin book's total in every metre of the corpus, at eight bars."""
+    book, policy = load_rulebook("gauldin"), rltuner.load("note_rnn")
+    print("\n| metre | tunes | windows | human | Note RNN | d |\n|---|---:|---:|---:|---:|---:|")
+    for signature in ("4/4", "6/8", "2/4", "3/4", "9/8"):
         meter = Meter.parse(signature)
-        length = bars * meter.steps_per_bar
-        tunes = major_tunes(meter)
-        human, owner, _, _ = windows_by_tune(tunes, length)
-        composed = policy.compose(SAMPLES, length, seed=0)
-        composed = Melodies(composed.events, meter=meter)
-        scores = [book.score(melodies)["total"].sum(dim=1) for melodies in (human, composed)]
+        tunes = tunes_of(meter)
+        human, owner = windows_by_tune(tunes, 8 * meter.steps_per_bar)
+        policy.network.meter = meter
+        composed = policy.compose(SAMPLES, 8 * meter.steps_per_bar, seed=0)
+        scores = [reward_counts(melodies, book)["total"].numerator.float() for melodies in (human, composed)]
         d, error, _ = effect(scores[0], owner, scores[1])
         means = " | ".join(f"{float(score.mean()):.2f}" for score in scores)
-        print(f"| {meter}, {bars} bars | {len(tunes)} | {len(human)} | {means} | {d:+.2f} ± {error:.2f} |")
+        print(f"| {meter} | {int(owner.max()) + 1} | {len(human)} | {means} | {d:+.2f} ± {error:.2f} |")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,15 +64,26 @@ def finetune_command(words: Sequence[str]) -> Callable[..., Command]:
 
 def defaults(words: Sequence[str]) -> FinetuneConfig:
     """What the options default to."""
-    found = given(words, "--resume", "--config", "--preset", "--algo", "--rules")
+    found = given(
+        words, "--resume", "--config", "--preset", "--algo", "--rules", "--length", "--bars", "--meter"
+    )
+    if "--length" in found and "--bars" in found:
+        raise InputError(
+            f"finetune: --bars {found['--bars']} and --length {found['--length']}; give one of them"
+        )
     if "--config" in found and "--preset" in found:
         raise InputError("--config and --preset both set the defaults; give one of them")
     if "--resume" in found:
         folder = Path(found["--resume"])
         return dataclasses.replace(config_of_run(folder, found.get("--rules")), out=folder)
     if "--config" in found:
-        return read_config(Path(found["--config"]), found.get("--rules"))
+        read = read_config(Path(found["--config"]), found.get("--rules"))
+        return dataclasses.replace(read, bars=0) if "--length" in found else read
     name, algo = found.get("--preset", "quick"), found.get("--algo", "psi")
     if name not in PRESETS or algo not in get_args(Algorithm):
         return FinetuneConfig()  # the parser names the wrong one
-    return preset(name, algo=algo)  # type: ignore[arg-type]
+    sizes: dict[str, object] = {}
+    for option, kind in (("--length", int), ("--bars", int), ("--meter", str)):
+        with contextlib.suppress(ValueError, KeyError):  # the parser names what is no number
+            sizes[option[2:]] = kind(found[option])
+    return preset(name, algo=algo, **sizes)  # type: ignore[arg-type]

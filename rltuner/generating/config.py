@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
@@ -21,26 +22,40 @@ from rltuner.checks import (
 from rltuner.errors import InputError
 
 AudioFormat = Literal["wav", "flac"]
-LENGTH = 32  # events, where neither --length nor --bars is given
+SOURCES = {"4/4": "tune", "6/8": "jig", "3/4": "waltz"}  # where none is given, by --meter
+BARS = (
+    8  # where neither --length nor --bars is given, and the source was not tuned on melodies of some length
+)
+Ending = Literal["open", "closed"]
 
 
 @dataclass(frozen=True)
 class GenerateConfig:
     """Write melodies as MIDI files and, where asked, as audio, piano rolls and MusicXML."""
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[
+        tyro.conf.Positional[str],
+        tyro.conf.arg(
+            help_behavior_hint="(default: tune; --meter 6/8: jig, 3/4: waltz, any other: note_rnn)"
+        ),
+    ] = ""
     """A shipped checkpoint's name, a checkpoint folder or a run folder."""
     out: Path = Path("samples")
     """Folder to write to; it must not exist or be empty."""
     count: int = 20
     """Number of melodies."""
     length: int | None = None
-    """Events (sixteenths) a melody; 32 where --bars is not given either."""
+    """Events (sixteenths) a melody. Where --bars is not given either: as many as it was tuned on; a Note RNN, 8 bars."""
     bars: int | None = None
     """The same in bars of the policy's metre."""
     meter: str | None = None
     """Metre of an untuned Note RNN's melodies, such as 3/4, 6/8 or 7/8; 4/4, or the book's, where not given. A tuned
     policy has its own."""
+    form: str | None = None
+    """A letter for each phrase of four bars, such as AABA or AABB (16 bars): phrases of one letter begin alike and close
+    each in its own way."""
+    ending: Ending | None = None
+    """closed: the last note is the tonic; open: it is of the dominant chord (2, 5, 7)."""
     key: str | None = None
     """Move the tonic here, such as "G major", up to 6 semitones. The mode is that of the policy's rule book, for
     another one tune a policy. An untuned Note RNN has the key and metre of the book that steers it (--smc) or chooses
@@ -89,6 +104,8 @@ class GenerateConfig:
     def __post_init__(self) -> None:
         where = "generate"
         tidy(self)
+        if not self.source:
+            object.__setattr__(self, "source", SOURCES.get(self.meter or "4/4", "note_rnn"))
         check(where, "count", self.count, 1, MOST_FILES)
         check(where, "best_of", self.best_of, 1, MOST_AT_ONCE)
         check(where, "threads", self.threads, 1, MOST_THREADS)
@@ -128,6 +145,22 @@ class GenerateConfig:
         if self.best_of > 1 and takes_likeliest:
             raise InputError(
                 f"generate: best_of = {self.best_of}, but the likeliest melody is always the same one"
+            )
+        if self.form is not None and self.bars is None and self.length is None:
+            object.__setattr__(self, "bars", 4 * len(self.form))
+        if self.form is not None and not re.fullmatch("A[A-H]{1,7}", self.form):
+            raise InputError(
+                f"generate: form = {self.form[:20]!r} must be 2 to 8 letters from A on, such as AABA or AABB"
+            )
+        if self.ending is not None and self.ending not in get_args(Ending):
+            raise InputError(
+                f"generate: ending = {self.ending!r} must be one of {', '.join(get_args(Ending))}"
+            )
+        if (self.form or self.ending) and (self.smc or self.best_of > 1):
+            raise InputError("generate: form or ending with smc or best_of; leave one of them out")
+        if (self.form or self.ending) and takes_likeliest:
+            raise InputError(
+                "generate: form or ending, but the likeliest melody is always the same one; leave --greedy out"
             )
         if self.audio_format != "wav" and not self.audio:
             raise InputError(f"generate: audio_format = {self.audio_format!r} without --audio; add it")

@@ -13,10 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rltuner.checks import MOST_EVENTS
 from rltuner.console import say
 from rltuner.errors import InputError
-from rltuner.generating.config import LENGTH, GenerateConfig
+from rltuner.generating.config import BARS, SOURCES, GenerateConfig
 from rltuner.generating.files import clip_seconds, write
+from rltuner.generating.forms import check_form, copied_steps, until
 from rltuner.generating.instruments import program_of
 from rltuner.generating.keys import keys_of
 from rltuner.generating.manifest import manifest
@@ -57,12 +59,17 @@ def generate(config: GenerateConfig) -> list[Path]:
         generator = torch.Generator().manual_seed(config.seed)
         contexts = _contexts(policy, config, shift, sounding, generator)
         length = length_of(config, policy)
+        if config.form is not None:
+            check_form(config.form, length, policy.meter)
         _warn_of_length(length, policy, config.source)
         if config.audio:  # before hours of composing
             bar = policy.meter.steps_per_bar
             kept = -(-contexts.shape[1] // bar) * bar if config.keep_primer else 0
             check_seconds(clip_seconds(kept + length, config.qpm))
-        melodies = composed(policy, config, contexts, length, book, generator)
+        if config.form or config.ending:
+            melodies = formed(policy, config, contexts, length, key, generator)
+        else:
+            melodies = composed(policy, config, contexts, length, book, generator)
         moved = as_written(melodies, shift, config.keep_primer)
         primer = moved.events.shape[1] - melodies.events.shape[1]
         names = write(moved, primer, folder, config, program, sounding)
@@ -91,16 +98,25 @@ def _set_meter(policy: Policy, config: GenerateConfig, guide: RuleBook | None) -
             policy.network.meter = meter
     elif wanted is not None and wanted != policy.meter:
         raise InputError(
-            f"--meter {wanted}: {config.source} was tuned in {policy.meter}, and composes in that; "
-            "a Note RNN composes in any"
+            f"--meter {wanted}: {config.source} was tuned in {policy.meter}, and composes in that; in {wanted}: "
+            f"{SOURCES.get(str(wanted), 'note_rnn')}"
         )
 
 
 def length_of(config: GenerateConfig, policy: Policy) -> int:
-    """Events of each melody, as --length or --bars says."""
+    """Events of each melody, as --length or --bars says; else as many as the policy was tuned on, or eight bars."""
+    if config.length is not None:
+        return config.length
     if config.bars is not None:
         return config.bars * policy.meter.steps_per_bar
-    return LENGTH if config.length is None else config.length
+    return tuned_length(policy) or BARS * policy.meter.steps_per_bar
+
+
+def tuned_length(policy: Policy) -> int | None:
+    """Events of the melodies that a policy was tuned on; None for a Note RNN, or where its card does not say."""
+    record = policy.card.get("finetune")
+    length = record.get("length") if isinstance(record, dict) else None
+    return length if type(length) is int and 0 < length <= MOST_EVENTS else None
 
 
 def composed(
@@ -135,11 +151,36 @@ def composed(
     return Melodies.concatenate(parts)
 
 
+def formed(
+    policy: Policy,
+    config: GenerateConfig,
+    contexts: Tensor,
+    length: int,
+    key: Key,
+    generator: torch.Generator,
+) -> Melodies:
+    """The melodies in the policy's key, of the form and with the ending that are asked for."""
+    copied = copied_steps(config.form, policy.meter) if config.form is not None else None
+
+    def compose_after(primers: Tensor) -> Melodies:
+        return compose(
+            policy,
+            len(primers),
+            length,
+            primer=primers,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            generator=generator,
+            copied=copied,
+        )
+
+    return until(compose_after, contexts, key, config.form, config.ending)
+
+
 def _warn_of_length(length: int, policy: Policy, source: str) -> None:
     """A line where melodies get longer than those that the policy was tuned on: no rule was ever paid beyond."""
-    record = policy.card.get("finetune")
-    tuned = record.get("length") if isinstance(record, dict) else None
-    if type(tuned) is int and 0 < tuned < length:
+    reach = 2 if "clock" in policy.network.inputs.names else 1  # what hears the bar keeps its form for longer
+    if (tuned := tuned_length(policy)) is not None and reach * tuned < length:
         say(
             f"{source}: tuned on melodies of {tuned} events; of {length} events the later ones obey its rules less. "
             f"For longer melodies: rltuner finetune --length {length}"

@@ -43,6 +43,7 @@ def compose(
     top_p: float = 1.0,
     generator: torch.Generator | None = None,
     epsilon: float = 0.0,
+    copied: Tensor | None = None,
 ) -> Melodies:
     """Composes melodies: no search, no rejection.
 
@@ -56,6 +57,8 @@ def compose(
       top_p: sample from the fewest of the likeliest events that have this probability together (see `sample`).
       generator: instead of a seed, a generator that goes on (on the CPU).
       epsilon: share of events drawn uniformly instead of from the policy.
+      copied: int64 [length]; for each step the earlier one whose event is played again, or -1 where the policy composes.
+        It hears what is copied as it hears its own.
 
     Returns:
       Melodies [count, length] with their contexts, on the CPU.
@@ -76,7 +79,7 @@ def compose(
     contexts = primer_contexts(policy, primer, count, generator)
     parts = [
         _compose_batch(
-            policy, contexts[first : first + BATCH], length, temperature, top_p, epsilon, generator
+            policy, contexts[first : first + BATCH], length, temperature, top_p, epsilon, generator, copied
         )
         for first in range(0, count, BATCH)
     ]
@@ -93,6 +96,7 @@ def _compose_batch(
     top_p: float,
     epsilon: float,
     generator: torch.Generator,
+    copied: Tensor | None,
 ) -> Tensor:
     """int64 [B, length] on the CPU."""
     device = next(policy.parameters()).device
@@ -103,11 +107,14 @@ def _compose_batch(
     for position in range(heard.shape[1]):
         log_policy, state = policy.step(heard[:, position], state)
     events = torch.empty((batch, length), dtype=torch.int64)
+    sources = copied.tolist() if copied is not None else [-1] * length
     for t in range(length):
         chosen = sample(log_policy.cpu(), temperature, generator, top_p)
         if epsilon:
             random = torch.randint(policy.vocabulary.size, (batch,), generator=generator)
             chosen = torch.where(torch.rand(batch, generator=generator) < epsilon, random, chosen)
+        if sources[t] >= 0:
+            chosen = events[:, sources[t]]
         events[:, t] = chosen
         if t + 1 < length:
             log_policy, state = policy.step(chosen.to(device), state)

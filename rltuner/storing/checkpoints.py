@@ -30,6 +30,7 @@ PREVIOUS = "model.previous.safetensors"  # while a checkpoint is being replaced
 LARGEST_JSON = 10_000_000  # bytes; ours have some thousand
 LARGEST_MODEL = 4 << 30  # bytes; ours have half a million
 TYPES = ("BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64")  # of tensors that are read
+REPLACED = {"psi_gauldin": "tune"}  # shipped names that are gone, and what to use instead
 ATTEMPTS = 20  # at reading a checkpoint that another command replaces meanwhile
 
 
@@ -254,6 +255,8 @@ def find_checkpoint(name_or_folder: str | os.PathLike[str]) -> Path:
     if text in names:
         return Path(str(resources.files("rltuner.checkpoints"))) / text
     folder = Path(text)
+    if text in REPLACED and not os.path.isdir(folder):
+        raise InputError(f"{text}: no longer shipped; use {REPLACED[text]}")
     if os.path.isfile(folder / "policy" / CONFIG) and not os.path.isfile(folder / CONFIG):
         return folder / "policy"  # a run folder: its policy is what people mean
     if not os.path.isdir(folder):  # unlike Path's, also False for a name that no file can have

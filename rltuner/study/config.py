@@ -29,18 +29,18 @@ class NewConfig:
 
     name: Folder
     """The study's folder; it must not exist."""
-    sources: Annotated[tuple[str, ...], _shown("SOURCE ...", "note_rnn q psi g human")] = ()
+    sources: Annotated[tuple[str, ...], _shown("SOURCE ...", "note_rnn tune human")] = ()
     """Checkpoints (shipped names, folders, run folders), folders of MIDI files, or `human`: the test tunes. The results
     call each by the last part of its path, or as you say: NAME=SOURCE."""
-    pairs: Annotated[int | None, _shown("INT", "40")] = None
+    pairs: Annotated[int | None, _shown("INT", "24")] = None
     """Trials a listener: pairs of clips that one person judges, besides catch trials."""
     items: Annotated[int | None, _shown("INT", "0")] = None
     """Clip pairs for each pair of sources, of which a listener hears some; 0: as many as one hears, at least 8."""
     catch: Annotated[int | None, _shown("INT", "2")] = None
     """Catch trials of each kind: an identical pair, and a human tune against random notes."""
-    bars: Annotated[int | None, _shown("INT", "4")] = None
+    bars: Annotated[int | None, _shown("INT", "8")] = None
     """Length of every clip in bars of 4/4."""
-    seconds: Annotated[float | None, _shown("FLOAT", "9.6")] = None
+    seconds: Annotated[float | None, _shown("FLOAT", "19.2")] = None
     """The same in seconds, rounded to whole sixteenths, instead of --bars."""
     qpm: Annotated[float | None, _shown("FLOAT", "100")] = None
     """Tempo of every clip in quarter notes a minute."""

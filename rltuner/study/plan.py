@@ -29,15 +29,15 @@ MOST_QUESTIONS = 40  # of either kind: the server takes forms of 64 fields and 1
 class Design:
     """Who is compared with whom, how often, and what every clip has in common."""
 
-    sources: tuple[str, ...] = ("note_rnn", "q", "psi", "g", "human")
+    sources: tuple[str, ...] = ("note_rnn", "tune", "human")
     """Names of the sources, as the results call them. What they are made from is settled by `study new`."""
-    pairs: int = 40
+    pairs: int = 24
     """Trials a listener, besides catch trials."""
     items: int = 8
     """Clip pairs for each pair of sources; a listener hears some of them."""
     catch: int = 2
     """Catch trials of each kind: an identical pair, and a human tune against random notes."""
-    seconds: float = 9.6
+    seconds: float = 19.2
     """Duration of every clip."""
     qpm: float = 100.0
     """Tempo of every clip in quarter notes a minute."""

@@ -29,7 +29,7 @@ from rltuner.checks import (
 from rltuner.errors import InputError
 
 Algorithm = Literal["q", "psi", "g"]
-PresetName = Literal["quick", "best", "paper"]
+PresetName = Literal["quick", "best", "paper", "tune"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Tuning:
     algo: Algorithm = "psi"
     """Q, Psi or G learning."""
     preset: PresetName = "quick"
-    """Sets the defaults of all other options: quick (a minute or two on 2 cores), best (15; q 3), paper (9).
-    In Python, rltuner.preset() applies it."""
+    """Sets the defaults of all other options: quick (a minute or two on 2 cores), best (15; q 3), paper (9), tune (5:
+    eight bars, by the gauldin book). In Python, rltuner.preset() applies it."""
     note_rnn: str = "note_rnn"
     """The Note RNN to start from: a shipped name or a checkpoint folder."""
     rules: str = "magenta"
@@ -48,9 +48,14 @@ class Tuning:
     out: Path | None = None
     """Run folder; it must not exist. Default: runs/ALGO-1, runs/ALGO-2, ..."""
     events: int = 1_250_000
-    """Events composed in all, rounded up to whole rounds of `batch_size` melodies of `length` events."""
+    """Events composed in all, rounded up to whole rounds of `batch_size` melodies of `length` events. A preset's number
+    grows with the length that is asked for."""
     length: int = 32
     """Events a melody."""
+    bars: int = 0
+    """The same in whole bars of the melodies' metre; 0: `length` counts."""
+    meter: str = ""
+    """Metre of the melodies, such as 6/8; empty: the book's, else 4/4."""
     c: float = DEFAULT_C
     """The rules' reward is divided by c: the lower, the more the rules count against the data. Paper: 0.5."""
     gamma: float = 0.85
@@ -183,6 +188,7 @@ class FinetuneConfig(Run, Guards, Exploration, Learning, Tuning):
         check_seed(where, self.seed)
         check(where, "events", self.events, 1, 10**15)
         check(where, "length", self.length, 1, MOST_EVENTS)
+        check(where, "bars", self.bars, 0, MOST_EVENTS // 16)
         for name in ("batch_size", "minibatch_size", "smc_systems"):
             check(where, name, getattr(self, name), 1, MOST_AT_ONCE)
         check(where, "smc", self.smc, 0, MOST_AT_ONCE)

@@ -5,6 +5,7 @@ compose a batch of melodies -> score them with the rule book -> keep them -> lea
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ import torch
 from rltuner.console import progress_bar, say
 from rltuner.errors import InputError
 from rltuner.interrupts import ENDING, cleanly_ended, delayed_interrupt, end_by, importing
-from rltuner.melody import Vocabulary
+from rltuner.melody import Meter, Vocabulary
 from rltuner.melody.key import Key
 from rltuner.networks.devices import usable_device
 from rltuner.networks.note_rnn import NoteRNN
@@ -67,8 +68,10 @@ def finetune(config: FinetuneConfig, on_record: OnRecord | None = None) -> Path:
     if config.resume is not None and config.rules.endswith(".py"):
         RunFolder(config.resume).check_code(config.rules)
     book = load_rulebook(config.rules)
-    if book.meter is not None:
-        note_rnn.meter = book.meter  # the policy composes in the book's metre
+    note_rnn.meter = meter_of(config, book) or note_rnn.meter  # the policy composes in it
+    if config.bars:
+        length = config.bars * note_rnn.meter.steps_per_bar
+        config = dataclasses.replace(config, length=length)
     refuse_unfit_vocabulary(config.note_rnn, note_rnn.vocabulary, book)
     refuse_broken_rules(book, note_rnn.vocabulary, note_rnn.meter, config.length)
     learner = Learner(note_rnn, config)
@@ -172,6 +175,16 @@ def _has_collapsed(folder: RunFolder, config: FinetuneConfig) -> bool:
     """Whether the guard of --least-distinct ends the run. What else is logged between its looks changes nothing."""
     looks = [record for record in folder.records() if record["updates"] % LOOK_EVERY == 0]
     return has_collapsed(looks, config.least_distinct)
+
+
+def meter_of(config: FinetuneConfig, book: RuleBook) -> Meter | None:
+    """The metre that is asked for, by the configuration or by the book; InputError where they differ."""
+    wanted = Meter.parse(config.meter) if config.meter else None
+    if wanted is not None and book.meter is not None and wanted != book.meter:
+        raise InputError(
+            f"finetune: --meter {wanted}, and the {book.name} book counts bars in {book.meter}; leave one of them out"
+        )
+    return wanted or book.meter
 
 
 def refuse_unfit_vocabulary(name: str, vocabulary: Vocabulary, book: RuleBook) -> None:

@@ -21,6 +21,20 @@ SMALL_STEPS: dict[str, object] = {
 # The paper's network, which hears the last event alone: what `best` was found for, and what the paper's settings mean.
 EVENT_RNN = "event_rnn"
 
+# A reward that is worth a nat or two a melody, summed to its end without a discount: the optimum is p exp(r / c), which
+# is near p, so the steps are small (docs/algorithms.md, "Whole tunes").
+WHOLE_TUNES: dict[str, object] = {
+    "rules": "gauldin",
+    "bars": 8,
+    "length": 128,
+    "events": 4_900_000,
+    "gamma": 1.0,
+    "trace": 1.0,
+    "learning_rate": 1e-3,
+    "value_learning_rate": 1e-2,
+    "likeliest": 1.0,
+}
+
 # What each preset changes of finetune's defaults.
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {},
@@ -64,6 +78,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "epsilon": 1.0,
         "epsilon_end": 0.1,
     },
+    "tune": WHOLE_TUNES,
 }
 
 
@@ -109,6 +124,9 @@ OTHER_NAMES = {
 def preset(name: PresetName, **fields: object) -> FinetuneConfig:
     """The preset's configuration of finetune, with some fields changed.
 
+    Another length, by `length` or by `bars` and `meter`, brings along what is not given itself: events in proportion; a
+    discount that weighs the end of a melody as before; a bound on the likeliest melody that is as strict an event.
+
     Raises InputError for an unknown preset or field, or a value out of range.
     """
     known = [field.name for field in dataclasses.fields(FinetuneConfig)]
@@ -122,5 +140,31 @@ def preset(name: PresetName, **fields: object) -> FinetuneConfig:
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
     changes = OF_ALGORITHM.get((name, str(fields.get("algo"))), PRESETS[name])
-    values = {**changes, **fields}
+    values = {**changes, **_of_length(changes, fields), **fields}
     return dataclasses.replace(FinetuneConfig(preset=name), **values)  # type: ignore[arg-type]
+
+
+def _of_length(changes: dict[str, object], fields: dict[str, object]) -> dict[str, object]:
+    """What follows from another length than that of the preset's `changes`."""
+    if not {"length", "bars", "meter"} & {*fields}:
+        return {}
+    default = FinetuneConfig()
+    before = {
+        name: changes.get(name, getattr(default, name)) for name in ("length", "gamma", "likeliest", "events")
+    }
+    bars = fields.get("bars", 0 if "length" in fields else changes.get("bars", 0))
+    length = fields.get("length", before["length"])
+    if bars:
+        from rltuner.melody import Meter  # it takes torch, which --help must not wait for
+
+        length = bars * Meter.parse(str(fields.get("meter") or "4/4")).steps_per_bar  # type: ignore[operator]
+    if type(length) is not int or length < 1:
+        return {}  # the configuration says what is wrong
+    factor = length / before["length"]  # type: ignore[operator]
+    return {
+        "bars": bars,
+        "length": length,
+        "events": round(before["events"] * factor),  # type: ignore[operator, call-overload]
+        "gamma": before["gamma"] ** (1 / factor),  # type: ignore[operator]
+        "likeliest": max(1e-30, before["likeliest"] ** factor),  # type: ignore[operator]
+    }
