@@ -307,3 +307,54 @@ def test_magentas_rules_follow_the_tonic_too(name: str) -> None:
 def test_a_motif_cannot_be_played_less_than_once() -> None:
     with pytest.raises(InputError, match="'motif_return': times = 1"):
         make_rule("motif_return", {"times": 1})
+
+
+A_BAR, HELD = "C4 - D4 - E4 - G4 -", "C4 - - - - - - -"  # bars of 2/4
+
+
+def eight(*bars: str) -> str:
+    return " ".join(bars)
+
+
+def test_the_second_half_of_eight_bars_answers_the_first_on_any_degree() -> None:
+    higher = "D4 - E4 - F4 - A4 -"
+    other = "E4 - D4 - C4 - D4 -"
+    answered = eight(A_BAR, other, HELD, HELD, higher, other, HELD, HELD)
+    paid = rewards("period", answered, TWO_FOUR)
+    assert [step for step, reward in enumerate(paid) if reward] == [39, 47]
+    assert total("period", eight(A_BAR, other, HELD, HELD, other, other, HELD, HELD), TWO_FOUR) == 0
+    assert total("period", eight(A_BAR, other, HELD, HELD, higher, HELD, HELD, HELD), TWO_FOUR) == 1
+    assert total("period", " ".join(["- - - - - - - -"] * 8), TWO_FOUR) == 0
+
+
+def test_a_phrase_comes_back_whatever_its_last_bar_is() -> None:
+    phrase = [A_BAR, HELD, A_BAR]
+    other = ["E4 - D4 - C4 - D4 -", HELD, A_BAR]
+    aaba = [*phrase, HELD, *phrase, A_BAR, *other, HELD, *phrase, "C4 . . ."]
+    paid = rewards("phrase_return", " ".join(aaba), TWO_FOUR)
+    assert [step for step, reward in enumerate(paid) if reward] == [7 * 8 - 1, 15 * 8 - 1]
+    aabb = [*phrase, HELD, *phrase, HELD, *other, HELD, *other, HELD]
+    assert total("phrase_return", " ".join(aabb), TWO_FOUR) == 2
+    assert total("phrase_return", " ".join(["- - - - - - - -"] * 8), TWO_FOUR) == 0
+
+
+@pytest.mark.parametrize(("fourth", "last", "paid"), [("G4", "C5", 3), ("D4", "E4", 1), ("C4", "C4", 2), ("E4", "B3", 0)])
+def test_half_way_a_melody_waits_on_the_dominant_and_closes_on_the_tonic(fourth: str, last: str, paid: float) -> None:
+    bars = [A_BAR, A_BAR, A_BAR, f"{fourth} - - - - - - -", A_BAR, A_BAR, A_BAR, f"{last} - - - - - . -"]
+    earned = rewards("phrase_cadence", " ".join(bars), TWO_FOUR, half=1.0, full=2.0)
+    assert sum(earned) == paid
+    assert not any(reward for step, reward in enumerate(earned) if step not in (31, 63))
+
+
+def test_the_second_half_reaches_the_highest_note_then_or_again() -> None:
+    assert total("late_climax", "C4 E4 G4 C5") == 1
+    assert total("late_climax", "C5 E4 G4 C5") == 1
+    assert total("late_climax", "C4 C5 G4 E4") == 0
+    assert rewards("late_climax", "C4 - G4 - ")[-1] == 1
+
+
+def test_eight_bars_come_to_rest_in_their_last() -> None:
+    assert total("phrase_end", eight(*[A_BAR] * 7, HELD), TWO_FOUR) == 1
+    assert total("phrase_end", eight(*[A_BAR] * 8), TWO_FOUR) == 0
+    assert total("phrase_end", eight(*[HELD] * 7, A_BAR), TWO_FOUR) == 0
+    assert total("phrase_end", eight(*([A_BAR] * 7 + [HELD]) * 2), TWO_FOUR) == 2
