@@ -106,7 +106,7 @@ def _read(config: EvaluateConfig) -> list[Source]:
     once = dict.fromkeys(source.rstrip("/") or source for source in config.sources)
     for name, files in pooled(list(once)):
         if files:
-            source = from_files(name, files, meter)
+            source = from_files(name, files, meter, config.track)
         else:
             source = read_source(
                 name,
@@ -117,6 +117,7 @@ def _read(config: EvaluateConfig) -> list[Source]:
                 temperature=config.temperature,
                 device=config.device,
                 meter=meter,
+                track=config.track,
             )
         names = [other.name for other in found] + list(PUBLISHED)
         number = 2

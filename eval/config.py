@@ -28,6 +28,8 @@ class EvaluateConfig:
     meter: str | None = None
     """Bars of human tunes and of Note RNNs' melodies (4/4 where not given) and of files (their own where not given);
     tuned policies have their own."""
+    track: str = ""
+    """The track, part or voice that is read of files with several, by name or number (from 1)."""
     rules: str | None = None
     """Also give what each rule of this book pays: a shipped name, a .toml file, or a Python rule file (which is run)."""
     c: float = DEFAULT_C

@@ -1,7 +1,8 @@
 """Sources of melodies, named the same way in every command.
 
-A source is a checkpoint (a shipped name, a checkpoint folder or a run folder), a file (MIDI, ABC or MusicXML), a folder
-of MIDI files, or ``human``: the shipped test tunes, cut into non-overlapping windows from bar lines.
+A source is a checkpoint (a shipped name, a checkpoint folder or a run folder), a file (MIDI, ABC or MusicXML; every tune
+of a tunebook), a folder of MIDI files, or ``human``: the shipped test tunes, cut into non-overlapping windows from bar
+lines.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from rltuner.melody.tunes import human_tunes, windows_with_tunes
 from rltuner.networks.compose import compose
 from rltuner.networks.policy import Policy, load
 from rltuner.reading.generated import moved_by
-from rltuner.reading.songs import read_song
+from rltuner.reading.songs import read_songs
 from rltuner.storing.checkpoints import CONFIG, shipped_checkpoints
 from rltuner.storing.unfinished import go_on_command
 
 HUMAN = "human"
+CUT_TIME = Meter(16, 8)
+MANY_REMARKS = 20  # more are counted, not said
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def read_source(
     temperature: float = 1.0,
     device: str = "cpu",
     meter: Meter | None = None,
+    track: str = "",
 ) -> Source:
     """The melodies of a source.
 
@@ -74,12 +78,12 @@ def read_source(
     if source == HUMAN:
         return _human(length, meter)
     if is_file(path):
-        return from_files(source, [path], meter)
+        return from_files(source, [path], meter, track)
     if source not in shipped_checkpoints() and os.path.isdir(path):
         holds_checkpoint = (path / CONFIG).is_file() or (path / "policy" / CONFIG).is_file()
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi") and p.is_file())
         if files and not holds_checkpoint and not go_on_command(path):
-            return from_files(source, files, meter)
+            return from_files(source, files, meter, track)
         if not holds_checkpoint and not go_on_command(path):
             raise InputError(
                 f"{source}: no checkpoint (no {CONFIG}) and no MIDI file in this folder; name files of other formats one "
@@ -102,15 +106,16 @@ def _human(length: int, meter: Meter | None) -> Source:
     return Source(HUMAN, melodies, numbers)
 
 
-def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> Source:
-    """The melodies of files as one batch, each as long as it is.
+def from_files(name: str, files: Sequence[Path], meter: Meter | None = None, track: str = "") -> Source:
+    """The melodies of files as one batch, each as long as it is; of a tunebook all its tunes.
 
-    What `rltuner generate --key` moved is moved back, by its manifest; what leaves the vocabulary, by octaves.
+    What `rltuner generate --key` moved is moved back, by its manifest; what leaves the vocabulary, by octaves. Cut time
+    is counted as 4/4, which has the same bar. Of files with several tracks, parts or voices `track` names one.
 
     Raises InputError where none can be used, or where they are in different metres and none is given.
     """
     melodies: list[Melodies] = []
-    used: list[Path] = []
+    used: list[str] = []
     octaves: list[int] = []
     left_out, remarks, signatures = [], [], []
     vocabulary, shift = Vocabulary(), _moved_by(files)
@@ -123,27 +128,33 @@ def from_files(name: str, files: Sequence[Path], meter: Meter | None = None) -> 
         say(remarks[-1])
     for file in files:
         try:
-            song = read_song(file, heard)
+            songs, errors = read_songs(file, heard, track)
         except InputError as error:
             if len(files) == 1:
                 raise
-            left_out.append(str(error))
-            say(f"left out: {error}")
-            continue
-        for remark in song.remarks:
-            say(f"{file}: {remark}")
-            remarks.append(f"{file}: {remark}")
-        own = song.melody
-        melodies.append(Melodies(own.events, own.lengths, None, vocabulary, meter or own.meter))
-        used.append(file)
-        octaves.append(song.moved)
-        signatures += [song.signature] if song.signature else []
+            songs, errors = [], [str(error)]
+        left_out += errors
+        for line in errors:
+            say(f"left out: {line}")
+        said = [f"{song.source}: {remark}" for song in songs for remark in song.remarks]
+        for line in said[:MANY_REMARKS]:
+            say(line)
+        if len(said) > MANY_REMARKS:
+            say(f"{file}: {len(said) - MANY_REMARKS} more such lines; --json and --report have all")
+        remarks += said
+        for song in songs:
+            own = song.melody
+            counted = Meter() if own.meter == CUT_TIME else own.meter
+            melodies.append(Melodies(own.events, own.lengths, None, vocabulary, meter or counted))
+            used.append(song.source)
+            octaves.append(song.moved)
+            signatures += [song.signature] if song.signature else []
     if not melodies:
         raise InputError(f"{name}: none of its {len(files)} files is a usable melody")
-    for file, melody in zip(used, melodies, strict=True):
+    for one, melody in zip(used, melodies, strict=True):
         if melody.meter != melodies[0].meter:
             raise InputError(
-                f"{used[0]} is in {melodies[0].meter}, {file} in {melody.meter}: evaluate each metre by itself, or "
+                f"{used[0]} is in {melodies[0].meter}, {one} in {melody.meter}: evaluate each metre by itself, or "
                 f"give --meter {melodies[0].meter} to count all of them in it"
             )
     return Source(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rltuner.console import output_console, say
 from rltuner.errors import InputError
-from rltuner.melody import NO_EVENT, NOTE_OFF, NUM_SPECIAL_EVENTS, Melodies
+from rltuner.melody import NO_EVENT, NOTE_OFF, NUM_SPECIAL_EVENTS, Melodies, Meter
 from rltuner.melody.key import Key
 from rltuner.reading.songs import Song, krumhansl_key, read_song
 from rltuner.rules.book import RuleBook, load_rulebook
@@ -28,6 +28,7 @@ def run_explain(
     key: str | None = None,
     png: Path | None = None,
     json: Path | None = None,
+    track: str = "",
 ) -> None:
     """`rltuner rules explain`: prints the melody event by event, and writes the picture and the JSON where asked.
 
@@ -38,16 +39,20 @@ def run_explain(
             raise InputError(f"{target}: not a file name in a folder that exists")
     if png is not None and png.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"{png}: --png writes .png, .svg or .pdf")
-    song = read_song(file)
+    song = read_song(file, track=track)
     book = load_rulebook(rules, key=key)
-    explained = explain(song.melody, book)
+    explained = explain(song.melody, book, song.pickup)
+    remarks = list(song.remarks)
     if book.meter is not None and book.meter != song.melody.meter:
-        say(f"{file}: in {song.melody.meter}; the {book.name} book counts its bars in {book.meter}")
-    for remark in song.remarks:
-        say(f"{file}: {remark}")
+        remarks.append(f"in {song.melody.meter}; the {book.name} book counts its bars in {book.meter}")
     own, how = _own_key(song)
     if key is None and _is_other(own, book.key):
-        say(f'the melody is in {own} ({how}) and is judged in {book.key}; in its own key: --key "{own}"')
+        remarks.append(
+            f'the melody is in {own} ({how}) and is judged in {book.key}; in its own key: --key "{own}"'
+        )
+    for remark in remarks:
+        say(f"{file}: {remark}")
+    explained["remarks"] = remarks
     title = f"{song.title}, judged by the {book.name} book in {book.key}, {explained['meter']}"
     output_console.print(title, markup=False)
     for table in tables(explained):
@@ -82,40 +87,52 @@ def event_name(event: int, melody: Melodies) -> str:
     return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
-def explain(melody: Melodies, book: RuleBook) -> dict[str, Any]:
-    """Rewards of a batch of one, as plain values: what `--json` writes.
+def explain(melody: Melodies, book: RuleBook, pickup: Sequence[int] = ()) -> dict[str, Any]:
+    """Rewards of a batch of one, as plain values: what `--json` writes, but for the "remarks" of its reader.
 
     "events" lists every event with its place ("bar", "beat" and "step" of the beat, from 1), its name, class, MIDI pitch
     (null for holds and rests), total reward and the rewards of the rules that gave any; "rules" has each rule's sum, and
-    "total" the sum of all.
+    "total" the sum of all. "pickup" lists the events before the first bar line in the same way, in bar 0: no rule judges
+    them.
     """
     scores = book.score(melody)
     meter = book.meter if book.meter is not None else melody.meter
     total = scores.pop("total")[0].tolist()
     rewards = {name: values[0].tolist() for name, values in scores.items()}
-    events = []
-    for t, event in enumerate(melody.events[0].tolist()):
-        in_bar = t % meter.steps_per_bar
-        pitch = int(melody.pitch[0, t])
-        events.append(
-            {
-                "bar": t // meter.steps_per_bar + 1,
-                "beat": in_bar // meter.steps_per_beat + 1,
-                "step": in_bar % meter.steps_per_beat + 1,
-                "event": event_name(event, melody),
-                "class": event,
-                "pitch": pitch if pitch >= 0 else None,
-                "reward": round(total[t], 6),
-                "rules": {name: round(values[t], 6) for name, values in rewards.items() if values[t]},
-            }
-        )
+    events = [
+        _entry(event, t, melody, meter)
+        | {
+            "reward": round(total[t], 6),
+            "rules": {name: round(values[t], 6) for name, values in rewards.items() if values[t]},
+        }
+        for t, event in enumerate(melody.events[0].tolist())
+    ]
+    before = [
+        _entry(event, t, melody, meter) | {"reward": 0.0, "rules": {}}
+        for t, event in enumerate(pickup, -len(pickup))
+    ]
     return {
         "book": book.name,
         "key": book.key,
         "meter": str(meter),
+        "pickup": before,
         "events": events,
         "rules": {name: round(sum(values), 6) for name, values in rewards.items()},
         "total": round(sum(total), 6),
+    }
+
+
+def _entry(event: int, t: int, melody: Melodies, meter: Meter) -> dict[str, Any]:
+    """What is known of an event without rules; `t` counts from the first bar line, and is negative before it."""
+    in_bar = t % meter.steps_per_bar
+    pitch = event - NUM_SPECIAL_EVENTS + melody.vocabulary.min_pitch if event >= NUM_SPECIAL_EVENTS else None
+    return {
+        "bar": t // meter.steps_per_bar + 1,
+        "beat": in_bar // meter.steps_per_beat + 1,
+        "step": in_bar % meter.steps_per_beat + 1,
+        "event": event_name(event, melody),
+        "class": event,
+        "pitch": pitch,
     }
 
 
@@ -126,7 +143,7 @@ def tables(explained: dict[str, Any]) -> Iterator[Table]:
     events.add_column("event", no_wrap=True)
     events.add_column("reward", justify="right", no_wrap=True)
     events.add_column("because")
-    for entry in explained["events"]:
+    for entry in [*explained["pickup"], *explained["events"]]:
         if entry["class"] == NO_EVENT and not entry["rules"]:
             continue
         place = f"{entry['bar']}:{entry['beat']}:{entry['step']}"

@@ -18,11 +18,13 @@ class ExplainConfig:
     """What a rule book makes of a melody, event by event."""
 
     file: tyro.conf.Positional[Path]
-    """A monophonic melody: .mid, .midi, .abc, .xml, .musicxml or .mxl."""
+    """A melody: MIDI (.mid, .midi, .smf, .kar, .rmi), ABC (.abc) or MusicXML (.xml, .musicxml, .mxl)."""
     rules: str = "gauldin"
     """Rule book: magenta, gauldin, a .toml file, or a Python rule file. A Python file is code, and is run."""
     key: str | None = None
     """Judge it in this key, such as "G major" or "A harmonic minor", instead of the book's."""
+    track: str = ""
+    """The track, part or voice to read, by name or number (from 1); without it the one that is named as a melody."""
     png: Path | None = None
     """Also draw a piano roll coloured by reward into this file."""
     json: Path | None = None

@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rltuner.console import progress_bar, say
@@ -53,6 +53,8 @@ class Corpus:
     """How many tunes were "found", "kept", "broken", dropped ("dropped: off the grid") or marked."""
     broken: list[str]
     """What could not be read: "file: reason", a line each."""
+    left_out: list[str] = field(default_factory=list)
+    """Every tune that is not among the tunes, broken or dropped: "file: reason", a line each."""
 
     def summary(self) -> str:
         """The counts in one line."""
@@ -154,7 +156,10 @@ def _collect(name: str, results: Sequence[Parsed]) -> Corpus:
     counts = {"found": len(results), "kept": tally.pop("kept", 0), "broken": tally.pop("broken", 0)}
     counts |= dict(sorted(tally.items()))
     broken = [f"{result.source}: {result.detail}" for result in results if result.outcome == "broken"]
-    return Corpus(name, tunes, counts, broken)
+    left_out = [
+        f"{result.source}: {result.detail or result.outcome}" for result in results if result.tune is None
+    ]
+    return Corpus(name, tunes, counts, broken, left_out)
 
 
 def _cache_file(cache_dir: str | os.PathLike[str] | None, name: str, key: str) -> Path:
@@ -172,7 +177,8 @@ def _from_cache(file: Path, name: str, vocabulary: Vocabulary) -> Corpus | None:
         if any(max((*tune.pickup, *tune.events), default=0) >= vocabulary.size for tune in tunes):
             return None
         counts = {str(reason): int(count) for reason, count in info["counts"].items()}
-        return Corpus(name, tunes, counts, [str(line) for line in info["broken"]])
+        broken, left_out = ([str(line) for line in info[key]] for key in ("broken", "left_out"))
+        return Corpus(name, tunes, counts, broken, left_out)
     except (InputError, KeyError, AttributeError, TypeError, ValueError):
         return None
 
@@ -193,6 +199,10 @@ def _cache_lock(file: Path) -> Iterator[bool]:
 
 def _to_cache(file: Path, corpus: Corpus) -> None:
     try:
-        save_tunes(file, corpus.tunes, {"counts": corpus.counts, "broken": corpus.broken})
+        save_tunes(
+            file,
+            corpus.tunes,
+            {"counts": corpus.counts, "broken": corpus.broken, "left_out": corpus.left_out},
+        )
     except (OSError, InputError) as error:
         say(f"warning: the parsed corpus could not be cached ({error}); it is parsed again next time")

@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rltuner.errors import InputError, suggest
-from rltuner.reading.abc_notation import decoded, split_abc
-from rltuner.reading.parse import KINDS, MAX_FILE_BYTES, PARSER_VERSION, Item, Parsed
+from rltuner.reading.abc.text import abc_tunes, decoded
+from rltuner.reading.parse import KINDS, MAX_FILE_BYTES, PARSER_VERSION, Item, Parsed, kind_of
 
 # Folders of the corpus that music21 installs.
 NAMED = {"tunebooks": ("oneills1850", "ryansMammoth"), "airds": ("airdsAirs",), "essen": ("essenFolksong",)}
@@ -56,20 +56,19 @@ def items_of(files: Sequence[tuple[str, Path]]) -> tuple[list[Item], list[Parsed
             unreadable.append(Parsed(source, "broken", detail=error.strerror or str(error)))
             data = b""
         digest.update(f"\0{source}\0{len(data)}\0".encode(errors="surrogateescape") + data)
-        kind = KINDS[path.suffix.lower()]
         if unreadable and unreadable[-1].source == source:
             continue
+        kind = kind_of(path, data) or KINDS[path.suffix.lower()]
         if kind != "abc":
             items.append(Item(kind, source, os.fspath(path)))
             continue
         try:
-            tunes = split_abc(decoded(data))
+            tunes = abc_tunes(decoded(data))
         except InputError as error:
             unreadable.append(Parsed(source, "broken", detail=str(error)))
             continue
-        numbers = [tune.partition("\n")[0].removeprefix("X:").strip() for tune in tunes]
         items += [
-            Item(kind, f"{source} #{number}" if len(tunes) > 1 else source, tune)
-            for number, tune in zip(numbers, tunes, strict=True)
+            Item(kind, f"{source} #{tune.number}" if len(tunes) > 1 else source, tune.text, tune.line)
+            for tune in tunes
         ]
     return items, unreadable, digest.hexdigest()

@@ -64,6 +64,8 @@ class GenerateConfig:
     primer: str = "random_note"
     """What the network hears first: none, random_note, human, or a MIDI, ABC or MusicXML file of one melody, in
     the key of the output."""
+    track: str = ""
+    """The track, part or voice of a primer's file with several, by name or number (from 1)."""
     keep_primer: bool = False
     """Write the primer before the melody, after the silence that lets the melody begin on a bar line. Metrics and
     rewards never count it."""

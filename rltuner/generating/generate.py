@@ -193,7 +193,7 @@ def _contexts(
     """What is heard before each melody. A file's melody is in the key of the output: it is moved to the policy's."""
     if config.primer in PRIMERS or not Path(config.primer).exists():
         return primer_contexts(policy, config.primer, config.count, generator)
-    return read_primer(config.primer, policy, shift, str(sounding)).expand(config.count, -1)
+    return read_primer(config.primer, policy, shift, str(sounding), config.track).expand(config.count, -1)
 
 
 def best_of(candidates: Melodies, book: RuleBook, k: int) -> Melodies:

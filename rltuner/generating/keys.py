@@ -122,7 +122,7 @@ def _pitches_of(config: GenerateConfig) -> list[int]:
     """The MIDI pitches of the primer's onsets; none where it is no file."""
     if config.primer in PRIMERS or not Path(config.primer).exists():
         return []
-    song = read_as_written(config.primer)
+    song = read_as_written(config.primer, config.track)
     written = Melodies([[*song.pickup, *song.melody.events[0].tolist()]], vocabulary=song.melody.vocabulary)
     pitches: list[int] = written.pitch[written.is_onset].tolist()
     return pitches

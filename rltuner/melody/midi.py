@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,29 +79,9 @@ def write_midi(
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
-@dataclass(frozen=True)
-class MidiMelody:
-    """A monophonic MIDI file on the grid."""
-
-    notes: list[Note]
-    """In order; they do not overlap."""
-    meter: Meter
-    """Metre of the first time signature; 4/4 where the file has none."""
-    key: str
-    """Key of the first key signature, such as "Bb major"; "" where there is none, and for C major, which many programs
-    write by default."""
-    rounded: int
-    """Notes whose onset lay more than `ON_GRID` from the grid."""
-
-
 def read_midi(path: str | os.PathLike[str]) -> tuple[list[Note], Meter]:
-    """The notes and the metre of `read_midi_melody`."""
-    melody = read_midi_melody(path)
-    return melody.notes, melody.meter
-
-
-def read_midi_melody(path: str | os.PathLike[str]) -> MidiMelody:
-    """Reads a monophonic MIDI file.
+    """The notes of a MIDI file of one melody, such as `write_midi` makes, and the metre of its first time signature (4/4
+    where it has none). What people have is read by `rltuner.reading`.
 
     Onsets and ends are rounded to the nearest step, a note to at least one step; a note that runs into the next
     onset by less than a step is cut there.
@@ -117,7 +96,6 @@ def read_midi_melody(path: str | os.PathLike[str]) -> MidiMelody:
         raise InputError(f"{path}: {len(tracks)} tracks have notes; keep only the melody's track")
     ticks_per_step = midi.resolution / STEPS_PER_QUARTER
     notes: list[Note] = []
-    rounded = 0
     last_end = 0.0  # of the last note, in steps, before rounding
     for note in sorted(tracks[0].notes, key=lambda n: (n.start, n.pitch)):
         begins, ends = (midi.time_to_tick(time) / ticks_per_step for time in (note.start, note.end))
@@ -132,7 +110,6 @@ def read_midi_melody(path: str | os.PathLike[str]) -> MidiMelody:
         if notes:
             notes[-1] = (*notes[-1][:2], min(notes[-1][2], start))
         notes.append((note.pitch, start, end))
-        rounded += abs(begins - start) > ON_GRID
         last_end = ends
     signature = next(iter(midi.time_signature_changes), None)
     try:
@@ -143,16 +120,7 @@ def read_midi_melody(path: str | os.PathLike[str]) -> MidiMelody:
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return MidiMelody(notes, meter, _key_of(midi), rounded)
-
-
-def _key_of(midi: Any) -> str:
-    import pretty_midi
-
-    signature = next(iter(midi.key_signature_changes), None)
-    if signature is None or not signature.key_number:
-        return ""
-    return str(pretty_midi.key_number_to_key_name(signature.key_number)).lower().capitalize()
+    return notes, meter
 
 
 def parse_midi(path: str | os.PathLike[str]) -> Any:

@@ -25,6 +25,7 @@ from rltuner.reading.songs import read_as_written
 PRIMERS = ("none", "random_note", "human")
 
 
+CUT_TIME = Meter(16, 8)  # its bars are those of 4/4
 MANY_BARS = 8  # of a primer; longer ones are told about
 
 
@@ -71,21 +72,22 @@ def primer_contexts(
     return read_primer(name, policy).expand(count, -1)
 
 
-def read_primer(file: str, policy: Hearer, shift: int = 0, key: str = "") -> Tensor:
+def read_primer(file: str, policy: Hearer, shift: int = 0, key: str = "", track: str = "") -> Tensor:
     """The events of the one melody in a file, in the policy's key, int64 [1, P], its pickup and repeats included.
 
     It keeps its bar lines: where it ends in mid-bar, it is silent to the bar line. What is not heard as it is written, a
     metre or notes beside the grid, is said on standard error.
 
     Args:
-      file: MIDI, ABC or MusicXML; a name that ends otherwise is taken for MIDI.
+      file: MIDI, ABC or MusicXML.
       policy: what hears it.
       shift: semitones by which the file is higher than what is heard.
       key: of the file, for what is said where it does not fit.
+      track: of a file with several tracks, parts or voices, the one to read.
 
     Raises InputError, naming the file, where it is broken, polyphonic, silent, or out of the policy's range.
     """
-    song = read_as_written(file)
+    song = read_as_written(file, track)
     own, size = policy.vocabulary, policy.meter.steps_per_bar
     written = song.melody.events[0].tolist()
     missing = -len(written) % size
@@ -107,11 +109,7 @@ def read_primer(file: str, policy: Hearer, shift: int = 0, key: str = "") -> Ten
             "octaves"
         )
     remarks = [*song.remarks]
-    if song.rounded:
-        remarks.append(
-            f"{song.rounded} of its {len(pitches)} notes lie beside the grid and begin on its sixteenths"
-        )
-    if melody.meter != policy.meter:
+    if melody.meter != policy.meter and (melody.meter, policy.meter) != (CUT_TIME, Meter()):
         remarks.append(
             f"it is in {melody.meter}; it is heard, and kept, in bars of {policy.meter}, the policy's"
         )

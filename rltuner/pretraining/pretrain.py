@@ -32,6 +32,7 @@ from rltuner.storing.state import load_state, save_state
 from rltuner.storing.unfinished import saying_how_to_go_on
 
 SECONDS_UNSAVED = 60.0  # at most, and an update
+LEFT_OUT = "left_out.txt"  # beside the checkpoint: every tune of the corpus that it did not learn from, with the reason
 
 
 def pretrain(config: PretrainConfig) -> Path:
@@ -96,7 +97,9 @@ def _resumed_training(
     tunes_digest: str,
 ) -> Training:
     """The training where its last state was saved; the folder's lock goes to `held`."""
-    refuse_links(folder, [".lock", METRICS, STATE, CONFIG, MODEL, TEST_TUNES, TRAINING_TUNES, "README.md"])
+    refuse_links(
+        folder, [".lock", METRICS, STATE, CONFIG, MODEL, TEST_TUNES, TRAINING_TUNES, "README.md", LEFT_OUT]
+    )
     held.enter_context(locked(folder))
     sweep(folder)
     manifest, tensors = load_state(folder / STATE)
@@ -177,6 +180,7 @@ def _write(
     save_tunes(out / TRAINING_TUNES, parts["train"], {"corpus": corpus.name, "part": "train"})
     write_atomically(out / "README.md", card_text(config, corpus, parts, figures, model).encode())
     write_atomically(out / "CREDITS.md", credits_text(corpus).encode())
+    write_atomically(out / LEFT_OUT, "".join(f"{line}\n" for line in corpus.left_out).encode())
     for meter, fit in fits.items():
         first = "".join(f"; first {bars} bars {nll:.3f}" for bars, nll in first_bars[meter].items())
         say(

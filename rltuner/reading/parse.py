@@ -1,46 +1,70 @@
 """From a file or an ABC text to tunes: it is read, its bars become events, and what is dropped says why.
 
-The readers are `abc_notation` and `scores`; the rules that every format shares are `bars`.
+The readers are `abc`, `musicxml` and `midi_tracks`; the rules that every format shares are `layout` and
+`encoding`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 
 from rltuner.errors import InputError
 from rltuner.interrupts import importing
 from rltuner.melody import Meter, Vocabulary
-from rltuner.melody.note_sequences import import_note_seq
+from rltuner.melody.midi_events import unwrapped
 from rltuner.melody.tunes import Tune
-from rltuner.reading.abc_notation import read_abc
-from rltuner.reading.bars import Draft, UnusableError, align, encode, expand_repeats
-from rltuner.reading.scores import read_midi_tracks, read_musicxml
+from rltuner.reading.abc.notation import read_abc
+from rltuner.reading.abc.text import AbcTune
+from rltuner.reading.bars import Bar, Draft, Signature, UnusableError
+from rltuner.reading.choice import named_melody
+from rltuner.reading.encoding import encode
+from rltuner.reading.estimated_key import estimated_key
+from rltuner.reading.layout import align, settle
+from rltuner.reading.midi_tracks import from_first_full_bar, read_midi_tracks
+from rltuner.reading.musicxml import read_musicxml
+from rltuner.reading.repeats import expand_repeats, has_signs
 from rltuner.reading.time_limit import OutOfTimeError, within
 
-PARSER_VERSION = 6  # raise it with every change that alters a tune, so that cached corpora are parsed again
+PARSER_VERSION = 7  # raise it with every change that alters a tune, so that cached corpora are parsed again
 LONGEST_BAR = 256  # steps, 16 whole notes; one bar of 1000000000/1 would be a list of that many events
 SECONDS = (
     4.0  # of CPU time a tune, a thousand times what one takes; the signal can come late, but within 5 it ends
 )
-READERS: dict[str, Callable[[str, str], list[Draft]]] = {  # kind -> reader of (content, source)
-    "abc": read_abc,
-    "musicxml": read_musicxml,
-    "midi": read_midi_tracks,
-}
-
-
 MAX_FILE_BYTES = 10_000_000  # the parsers have tighter limits
 KINDS = {
     ".mid": "midi",
     ".midi": "midi",
+    ".smf": "midi",
+    ".kar": "midi",
+    ".rmi": "midi",
     ".abc": "abc",
     ".xml": "musicxml",
     ".musicxml": "musicxml",
     ".mxl": "musicxml",
 }
 """What a file is, by the ending of its name."""
+
+
+def kind_of(file: Path, data: bytes | None = None) -> str | None:
+    """abc, midi or musicxml, by what the file begins with, else by the ending of its name; None for what is none.
+
+    Raises OSError where it cannot be read.
+    """
+    if data is None:
+        with file.open("rb") as opened:
+            data = opened.read(4096)
+    if unwrapped(data)[:4] == b"MThd":
+        return "midi"
+    known = KINDS.get(file.suffix.lower())
+    start = data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if known is not None and (data[:2] == b"PK" or start[:5].lower() in (b"<?xml", b"<!doc", b"<scor")):
+        return "musicxml"
+    if known is None and re.search(rb"(?m)^X:", data) and re.search(rb"(?m)^K:", data):
+        return "abc"
+    return known
 
 
 @dataclass(frozen=True)
@@ -53,6 +77,8 @@ class Item:
     """Where it was found, such as "airs/0001.abc #12"; becomes `Tune.source`."""
     content: str
     """The ABC text, or the path of the file."""
+    line: int = 1
+    """Line of the file that an ABC text begins in."""
 
 
 @dataclass(frozen=True)
@@ -88,59 +114,91 @@ def unfinished(item: Item, reason: str) -> Parsed:
 
 
 def warm_up(kind: str) -> None:
-    """Imports the libraries of the reader of that kind, outside its time limit: imports can take longer than that."""
-    with importing():
-        import_module("music21.converter")
-        import_module("music21.abcFormat")
-        if kind == "midi":
-            import_module("pretty_midi")
-            import_note_seq()
+    """Imports what estimates keys, outside its time limit: the import can take longer than that."""
+    if kind != "abc":
+        with importing():
+            import_module("music21.analysis.discrete")
+            import_module("music21.stream")
+
+
+def drafts_of(item: Item) -> list[Draft]:
+    """What the reader of its kind makes of an item; raises UnusableError, InputError, and whatever parsers raise."""
+    if item.kind == "abc":
+        return read_abc(AbcTune(item.content, item.line), item.source)
+    return (read_musicxml if item.kind == "musicxml" else read_midi_tracks)(item.content, item.source)
 
 
 def _parse_item(item: Item, vocabulary: Vocabulary) -> list[Parsed]:
     try:
-        drafts = READERS[item.kind](item.content, item.source)
+        drafts = drafts_of(item)
     except UnusableError as reason:
         return [Parsed(item.source, str(reason))]
     except MemoryError:
         raise
     except Exception as error:  # a parser of broken text raises anything; one tune must not end the corpus
-        return [Parsed(item.source, "broken", detail=_one_line(error).replace(item.content, item.source))]
+        says = one_line(error).removeprefix(f"{item.content}: ")
+        return [Parsed(item.source, "broken", detail=says.replace(item.content, item.source))]
     if not drafts:
         return [Parsed(item.source, "no notes")]
-    return [finish(draft, vocabulary) for draft in drafts]
+    if item.kind == "abc":
+        return [finish(drafts[0], vocabulary)]
+    melody = named_melody(drafts) if item.kind == "midi" else None
+    if melody is None:
+        return [finish(draft, vocabulary) for draft in drafts]
+    return [
+        finish(draft if draft is melody else replace(draft, unusable="accompaniment"), vocabulary)
+        for draft in drafts
+    ]
+
+
+def meter_of(signature: Signature) -> Meter:
+    """The metre of a time signature; UnusableError ("metre off the grid") where the grid or a bar cannot hold it."""
+    try:
+        meter = Meter.from_time_signature(*signature)
+    except (InputError, ZeroDivisionError):
+        raise UnusableError("metre off the grid") from None
+    if meter.steps_per_bar > LONGEST_BAR:
+        raise UnusableError("metre off the grid")
+    return meter
+
+
+def as_played(bars: list[Bar], marks: list[str]) -> list[Bar]:
+    """The bars with their repeats; `marks` is told of them."""
+    if not has_signs(bars):
+        return bars
+    played = expand_repeats(bars)
+    marks.append("repeats taken as written" if played is None else "repeats expanded")
+    return bars if played is None else played
 
 
 def finish(draft: Draft, vocabulary: Vocabulary) -> Parsed:
-    """A draft as a tune on the grid, or the reason why it is dropped."""
+    """A draft as a tune of a corpus, or the reason why it is dropped."""
     marks: list[str] = []
     try:
         if draft.unusable:
             raise UnusableError(draft.unusable)
-        if draft.signature is None:
+        bars = settle(from_first_full_bar(draft.bars) if draft.is_open else draft.bars)
+        signatures = {bar.signature for bar in bars}
+        if len(signatures) > 1:
+            raise UnusableError("metre changes")
+        signature = next(iter(signatures), None)
+        if signature is None:
             raise UnusableError("no metre")
-        try:
-            # Cut time has the bar of 4/4, and tunebooks print the same reel in either: one metre here.
-            meter = Meter.from_time_signature(*((4, 4) if draft.signature == (2, 2) else draft.signature))
-        except (InputError, ZeroDivisionError):
-            raise UnusableError("metre off the grid") from None
-        if meter.steps_per_bar > LONGEST_BAR:
-            raise UnusableError("metre off the grid")
-        bars = draft.bars
-        if any(bar.begins_repeat or bar.ends_repeat or bar.ending for bar in bars):
-            played = expand_repeats(bars)
-            marks.append("repeats taken as written" if played is None else "repeats expanded")
-            bars = bars if played is None else played
-        pickup, events = encode(*align(bars, meter.steps_per_bar), draft.sharps, meter, vocabulary)
-        tune = Tune(draft.title, draft.source, draft.credit, meter, events, draft.key, pickup, draft.rhythm)
+        # Cut time has the bar of 4/4, and tunebooks print the same reel in either: one metre here.
+        meter = meter_of((4, 4) if signature == (2, 2) else signature)
+        bars = as_played(bars, marks)
+        sharps, key = estimated_key(draft.lengths) if draft.lengths else (draft.sharps, draft.key)
+        pickup, events = encode(*align(bars, meter.steps_per_bar), sharps, meter, vocabulary)
+        tune = Tune(draft.title, draft.source, draft.credit, meter, events, key, pickup, draft.rhythm)
     except UnusableError as reason:
         return Parsed(draft.source, str(reason))
     except MemoryError:
         raise
     except Exception as error:
-        return Parsed(draft.source, "broken", detail=_one_line(error))
+        return Parsed(draft.source, "broken", detail=one_line(error))
     return Parsed(draft.source, "kept", tune, marks=tuple(marks))
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What an error says, in one line of 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -23,7 +23,7 @@ from rltuner.errors import InputError
 from rltuner.eval.sources import HUMAN, read_source
 from rltuner.interrupts import cleanly_ended
 from rltuner.melody import NO_EVENT, NOTE_OFF, Melodies, Vocabulary
-from rltuner.reading.songs import ANY_PITCH
+from rltuner.reading.encoding import ANY_PITCH
 from rltuner.storing.atomic import write_atomically
 from rltuner.storing.checkpoints import CONFIG, shipped_checkpoints
 from rltuner.study.folder import (

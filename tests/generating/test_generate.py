@@ -116,7 +116,6 @@ def test_midi_abc_and_musicxml_prime_alike(psi: Path, theme: Path, tmp_path: Pat
     ("name", "content", "says"),
     [
         ("high.abc", "X:1\nM:4/4\nL:1/4\nK:C\nc''' d''' c''' d'''|\n", "MIDI pitch 108"),
-        ("chord.abc", "X:1\nM:4/4\nL:1/4\nK:C\n[CE] D C D|\n", "one at a time"),
         ("silent.abc", "X:1\nM:4/4\nL:1/4\nK:C\nz z z z|\n", "silent.abc"),
         ("broken.musicxml", "<score-partwise", "broken.musicxml"),
         ("words.txt", "C D E", "words.txt"),

@@ -19,7 +19,8 @@ from rltuner.interrupts import EndedError
 from rltuner.melody import Melodies
 from rltuner.melody.midi import read_midi
 from rltuner.melody.plots import plot_piano_roll
-from rltuner.reading.songs import ANY_PITCH, read_song
+from rltuner.reading.encoding import ANY_PITCH
+from rltuner.reading.songs import read_song
 from rltuner.storing.output_folder import filled_folder
 
 

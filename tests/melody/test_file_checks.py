@@ -9,7 +9,8 @@ import pytest
 from rltuner.errors import InputError
 from rltuner.melody import midi as midi_module
 from rltuner.melody.file_checks import check_midi, check_musicxml
-from rltuner.reading import scores
+from rltuner.reading.midi_tracks import read_midi_tracks
+from rltuner.reading.musicxml import read_musicxml
 from rltuner.reading.songs import read_song
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
@@ -50,6 +51,9 @@ def test_a_midi_bomb_never_reaches_the_parser(
     with pytest.raises(InputError, match=r"bomb\.mid: not a readable MIDI file") as caught:
         midi_module.parse_midi(tmp_path / "bomb.mid")
     assert says in str(caught.value)
+    with pytest.raises(InputError, match=r"bomb\.mid: not a readable MIDI file") as caught:
+        read_midi_tracks(str(tmp_path / "bomb.mid"), "bomb")
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("says", XML_BOMBS)
@@ -57,13 +61,13 @@ def test_a_midi_bomb_never_reaches_the_parser(
 def test_an_xml_bomb_never_reaches_the_parser(
     says: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from music21 import converter
+    from xml.etree import ElementTree
 
-    monkeypatch.setattr(converter, "parse", None)
+    monkeypatch.setattr(ElementTree, "fromstring", None)
     content = XML_BOMBS[says]
     (tmp_path / f"bomb{ending}").write_bytes(packed(("score.xml", content)) if ending == ".mxl" else content)
     with pytest.raises(InputError, match="bomb") as caught:
-        scores.read_musicxml(str(tmp_path / f"bomb{ending}"), "bomb")
+        read_musicxml(str(tmp_path / f"bomb{ending}"), "bomb")
     assert says in str(caught.value)
 
 

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from rltuner.errors import InputError
 from rltuner.melody import NO_EVENT, NOTE_OFF, Meter, Vocabulary
 from rltuner.melody.tunes import Tune, first_bars, load_tunes, save_tunes, windows
-from rltuner.reading.bars import REST, Bar, UnusableError, align, encode, expand_repeats
+from rltuner.reading.bars import REST, Bar, UnusableError
+from rltuner.reading.encoding import encode
+from rltuner.reading.layout import align
+from rltuner.reading.repeats import expand_repeats
 
 C4, D4, E4 = 60, 62, 64
 
@@ -170,20 +173,23 @@ def test_repeats_go_back_to_the_start_the_double_bar_or_the_last_repeat() -> Non
 
 
 def test_first_and_second_endings_are_played_in_turn() -> None:
-    first, second = bar(3, ending=1, ends_repeat=True, ends_section=True), bar(4, ending=2, ends_section=True)
+    first, second = (
+        bar(3, endings=(1,), ends_repeat=True, ends_section=True),
+        bar(4, endings=(2,), ends_section=True),
+    )
     last = bar(6, ends_repeat=True, ends_section=True)
     assert names(expand_repeats([bar(1), bar(2), first, second])) == [1, 2, 3, 1, 2, 4]
     assert names(expand_repeats([bar(1), first, second, bar(5), last])) == [1, 3, 1, 4, 5, 6, 5, 6]
     closed = bar(
-        4, ending=2, ends_repeat=True, ends_section=True
+        4, endings=(2,), ends_repeat=True, ends_section=True
     )  # ":|" after the second ending repeats nothing
     assert names(expand_repeats([bar(1), first, closed])) == [1, 3, 1, 4]
 
 
 def test_signs_that_do_not_fit_are_not_expanded() -> None:
-    assert expand_repeats([bar(1), bar(2, ending=2)]) is None
-    assert expand_repeats([bar(1), bar(2, ending=1, ends_repeat=True), bar(3)]) is None
-    assert expand_repeats([bar(1, ending=3)]) is None
+    assert expand_repeats([bar(1), bar(2, endings=(2,))]) is None
+    assert expand_repeats([bar(1), bar(2, endings=(1,), ends_repeat=True), bar(3)]) is None
+    assert expand_repeats([bar(1, endings=(3,))]) is None
 
 
 def test_every_bar_is_full_from_the_first_full_one_on() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from rltuner.errors import InputError
 from rltuner.melody.file_checks import check_musicxml
 from rltuner.melody.midi import parse_midi
-from rltuner.reading.scores import estimated_key
+from rltuner.reading.estimated_key import estimated_key
 
 STEPS = 64  # of a 4/4 bar
 QUARTER = STEPS / 4
