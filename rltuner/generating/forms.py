@@ -1,8 +1,8 @@
 """Melodies of a form and an ending that are asked for.
 
 A phrase that comes back is copied while the policy listens, but for its last bar, which it composes anew: phrases that
-begin alike close in different ways. Endings, and that phrases of different letters differ, are had by composing again what is
-otherwise: what is left is distributed as the policy's melodies that are so.
+begin alike close in different ways. Endings, and that phrases of different letters differ, are had by composing again
+what is otherwise: what is left is distributed as the policy's melodies that are so.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def until(
         events[wrong] = composed(contexts[wrong]).events
         melodies = Melodies(events, None, contexts, melodies.vocabulary, melodies.meter)
     if count := int((~_is_so(melodies, key, form, ending)).sum()):
-        asked = " and ".join(filter(None, (form and f"the form {form}", ending and f"an {ending} ending")))
+        asked = " and ".join(filter(None, (form and f"the form {form}", ending and f"the {ending} ending")))
         say(f"warning: {count} of {len(melodies)} melodies have not {asked}, after {TRIES} tries")
     return melodies
 

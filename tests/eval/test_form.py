@@ -66,9 +66,17 @@ def test_a_melody_that_repeats_itself_takes_fewer_bytes() -> None:
 
 def test_phrases_end_on_the_dominant_half_way_and_on_the_tonic_at_the_end() -> None:
     melody = of(LINE, LINE, LINE, [G, 1, 1, 1, D, 1, 0, 1], LINE, LINE, LINE, HELD)
-    assert (half_cadences(melody).item(), full_cadences(melody).item(), ends_on_tonic(melody).item()) == (1, 1, 1)
+    assert (half_cadences(melody).item(), full_cadences(melody).item(), ends_on_tonic(melody).item()) == (
+        1,
+        1,
+        1,
+    )
     twice = of(*[LINE] * 3, HELD, *[LINE] * 3, HELD, *[LINE] * 3, [B, *HELD[1:]], *[LINE] * 4)
-    assert (half_cadences(twice).item(), full_cadences(twice).item(), ends_on_tonic(twice).item()) == (0.5, 0.5, 0)
+    assert (half_cadences(twice).item(), full_cadences(twice).item(), ends_on_tonic(twice).item()) == (
+        0.5,
+        0.5,
+        0,
+    )
     assert math.isnan(half_cadences(of(*[LINE] * 7))[0])
     assert math.isnan(ends_on_tonic(of(EMPTY))[0])
     assert ends_on(melody, Key.parse("C major"), "closed").tolist() == [True]

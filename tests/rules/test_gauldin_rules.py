@@ -338,8 +338,12 @@ def test_a_phrase_comes_back_whatever_its_last_bar_is() -> None:
     assert total("phrase_return", " ".join(["- - - - - - - -"] * 8), TWO_FOUR) == 0
 
 
-@pytest.mark.parametrize(("fourth", "last", "paid"), [("G4", "C5", 3), ("D4", "E4", 1), ("C4", "C4", 2), ("E4", "B3", 0)])
-def test_half_way_a_melody_waits_on_the_dominant_and_closes_on_the_tonic(fourth: str, last: str, paid: float) -> None:
+@pytest.mark.parametrize(
+    ("fourth", "last", "paid"), [("G4", "C5", 3), ("D4", "E4", 1), ("C4", "C4", 2), ("E4", "B3", 0)]
+)
+def test_half_way_a_melody_waits_on_the_dominant_and_closes_on_the_tonic(
+    fourth: str, last: str, paid: float
+) -> None:
     bars = [A_BAR, A_BAR, A_BAR, f"{fourth} - - - - - - -", A_BAR, A_BAR, A_BAR, f"{last} - - - - - . -"]
     earned = rewards("phrase_cadence", " ".join(bars), TWO_FOUR, half=1.0, full=2.0)
     assert sum(earned) == paid
