@@ -94,7 +94,9 @@ def _meter_of(config: EvaluateConfig) -> Meter:
     if config.meter is not None:
         return Meter.parse(config.meter)
     for source in config.sources:
-        with contextlib.suppress(InputError):  # a file or a folder of them; what is neither is named when it is read
+        with contextlib.suppress(
+            InputError
+        ):  # a file or a folder of them; what is neither is named when it is read
             return load(source).meter
     return Meter()
 

@@ -52,7 +52,7 @@ def remarks(judgements: list[Judgement]) -> list[str]:
         if value < 0.5:
             lines.append(
                 f"{name}: only {value:.2%} of its melodies are distinct. Rows of rules and J say little about a source "
-                "that plays the same melodies again; look at diversity, entropy and the classifier."
+                "that plays the same melodies again; look at diversity, entropy and likeness."
             )
     return lines
 

@@ -164,7 +164,7 @@ def _of_length(changes: dict[str, object], fields: dict[str, object]) -> dict[st
     return {
         "bars": bars,
         "length": length,
-        "events": round(before["events"] * factor),  # type: ignore[operator, call-overload]
+        "events": round(before["events"] * factor),  # type: ignore[operator]
         "gamma": before["gamma"] ** (1 / factor),  # type: ignore[operator]
         "likeliest": max(1e-30, before["likeliest"] ** factor),  # type: ignore[operator]
     }

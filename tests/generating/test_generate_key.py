@@ -59,7 +59,7 @@ def test_the_key_is_that_of_the_rule_book_and_c_major_without_one(tmp_path: Path
     network.save(tmp_path / "note_rnn")
     assert str(key_of(load(tmp_path / "g"))) == "D dorian"
     assert str(key_of(load(tmp_path / "note_rnn"))) == "C major"
-    assert str(key_of(load("psi_gauldin"))) == load_rulebook("gauldin").key
+    assert str(key_of(load("tune"))) == load_rulebook("gauldin").key
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def hidden_means(tunes: Sequence[Tune], note_rnn: NoteRNN) -> list[Rows]:
         heard = inputs_of(melodies)
         rows = note_rnn.inputs.rows(heard).all()
         batch, steps, added = rows.shape
-        hidden = nn.functional.embedding_bag(rows.reshape(-1, added), note_rnn.one_hot, mode="sum")
+        hidden = nn.functional.embedding_bag(rows.reshape(-1, added), note_rnn.vectors, mode="sum")
         hidden = hidden.view(batch, steps, -1)
         means[0][numbers] = _mean(hidden, melodies)
         for number, layer in enumerate(note_rnn.layers, start=1):
