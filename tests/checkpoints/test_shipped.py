@@ -54,5 +54,5 @@ def test_every_checkpoint_has_a_card_and_says_how_it_was_made() -> None:
         assert (folder / "README.md").is_file()
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         is_untuned = name in ("note_rnn", "event_rnn")
-        assert config["kind"] == ("note_rnn" if is_untuned else name.partition("_")[0])
+        assert config["kind"] == ("note_rnn" if is_untuned else name if name in ("q", "g") else "psi")
         assert is_untuned or {"finetune", "rules", "made_by"} <= config.keys()

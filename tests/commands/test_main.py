@@ -260,6 +260,6 @@ def test_evaluate_gives_the_rewards_of_a_book_and_of_held_out_rules(
     assert (human["meter"], human["melodies"]) == ("3/4", 287)
     assert {f"held_out_{name}" for name in HELD_OUT} < set(human["metrics"])
     assert "objective" not in human["metrics"]  # people are no policy
-    assert report["book"]["rules"]["cadence"]["weight"] == 2.0
+    assert report["book"]["rules"]["cadence"]["weight"] == 0.3
     assert run("evaluate", "human", "--meter", "5/8") == 2
     assert "no test tune in 5/8" in capsys.readouterr().err

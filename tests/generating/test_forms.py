@@ -62,8 +62,13 @@ def test_what_cannot_be_had_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_what_does_not_fit_is_named(
-    options: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
+    options: tuple[str, ...],
+    named: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert named in refused(capsys, "generate", *options)
 
 

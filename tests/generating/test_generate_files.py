@@ -196,8 +196,9 @@ def test_a_seed_that_no_generator_takes_is_refused(seed: int) -> None:
         GenerateConfig("psi", seed=seed)
 
 
-def test_without_a_length_or_bars_a_melody_has_32_events(psi: Path, tmp_path: Path) -> None:
-    for name, words, length in (("a", (), 32), ("b", ("--bars", 1), 16), ("c", ("--length", 5), 5)):
+def test_without_a_length_or_bars_a_melody_is_as_long_as_those_tuned_on(psi: Path, tmp_path: Path) -> None:
+    """Eight bars where the card does not say."""
+    for name, words, length in (("a", (), 128), ("b", ("--bars", 1), 16), ("c", ("--length", 5), 5)):
         assert run("generate", psi, "--count", 2, *words, "--out", tmp_path / name) == 0
         assert {len(entry["events"]) for entry in melodies_in(tmp_path / name)} == {length}  # type: ignore[arg-type]
         assert manifest(tmp_path / name)["length"] == length

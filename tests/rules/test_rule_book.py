@@ -255,9 +255,10 @@ def test_a_key_given_besides_replaces_the_books() -> None:
 
 
 def test_the_gauldin_book_has_a_rule_for_each_of_its_ideas() -> None:
-    book = load_rulebook("gauldin")
-    assert len(book.rules) == 11
-    assert all(weight > 0 for weight in book.weights.values())
+    for name, count in (("gauldin", 13), ("gauldin_two_bars", 11)):
+        book = load_rulebook(name)
+        assert len(book.rules) == count
+        assert all(weight > 0 for weight in book.weights.values())
 
 
 def test_a_rule_that_misbehaves_in_a_batch_is_named_by_score() -> None:

@@ -88,7 +88,7 @@ def test_rewards_are_the_books_event_by_event(waltz: Path) -> None:
         scores["total"][0].tolist(), abs=1e-6
     )
     assert explained["total"] == pytest.approx(float(scores["total"].sum()))
-    assert explained["rules"]["cadence"] == pytest.approx(2.0)  # A down to G, on a beat
+    assert explained["rules"]["cadence"] == pytest.approx(0.3)  # A down to G, on a beat
     places = [(entry["bar"], entry["beat"], entry["step"]) for entry in explained["events"]]
     assert places[:5] == [(1, 1, 1), (1, 1, 2), (1, 1, 3), (1, 1, 4), (1, 2, 1)]
     assert places[12] == (2, 1, 1)
@@ -120,7 +120,7 @@ def test_the_command_prints_draws_and_writes(
     main(["rules", "explain", str(waltz), "--key", "G major"])
     printed = capsys.readouterr()
     assert "is judged in" not in printed.err
-    assert "tonic_frame +1.5" in printed.out
+    assert "tonic_frame +0.5" in printed.out
 
 
 @pytest.mark.parametrize(

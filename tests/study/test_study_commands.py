@@ -284,10 +284,10 @@ def test_without_a_config_the_design_is_the_documented_one(
     for words in ((), ("--qpm", 50), ("--pairs", 95), ("--sources", "before=q", "after=psi", "--items", 50)):
         assert run("new", tmp_path / "x", *words) == 0
     assert made == [
-        (Plan(), 64),
-        (Plan(design=Design(seconds=19.2, qpm=50.0)), 64),
-        (Plan(design=Design(pairs=95, items=10)), 64),
-        (Plan(design=Design(("before", "after"), items=50)), 64),
+        (Plan(), 128),
+        (Plan(design=Design(seconds=38.4, qpm=50.0)), 128),
+        (Plan(design=Design(pairs=95, items=32)), 128),
+        (Plan(design=Design(("before", "after"), items=50)), 128),
     ]
 
 

@@ -79,7 +79,10 @@ def test_a_database_that_does_not_fit_is_refused_and_kept(
         (("new", "x", "--sources", "=psi", "human"), "'=psi' must be SOURCE or NAME=SOURCE"),
         (("new", "x", "--bars", "4", "--seconds", "9"), "bars = 4 and seconds = 9; give one of them"),
         (("new", "x", "--sources", "psi", "nowhere"), "nowhere"),
-        (("new", "x", "--sources", "psi", "few", "--pairs", "4"), "few: 3 melodies of 64 events or more"),
+        (
+            ("new", "x", "--sources", "psi", "few", "--pairs", "4", "--bars", "4"),
+            "few: 3 melodies of 64 events or more",
+        ),
         (("new", "x", "--sources", "psi", "human", "--bars", "31"), "human"),
         (("new", "full", "--sources", "psi", "human"), "full: exists already"),
         (

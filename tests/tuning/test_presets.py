@@ -93,3 +93,24 @@ def test_quick_learns_as_often_from_each_event_as_the_reference() -> None:
     for name in ("quick", "paper"):
         config = preset(name)
         assert config.passes * (1 + config.replayed) == pytest.approx(32 / 5)
+
+
+@pytest.mark.parametrize("name", ["quick", "best", "tune"])
+def test_another_length_brings_events_discount_and_bound_along(name: str) -> None:
+    """Twice as long: as many rounds, the same discount of a melody's end, as strict a bound an event."""
+    own = preset(name)  # type: ignore[arg-type]
+    longer = preset(name, length=2 * own.length)  # type: ignore[arg-type]
+    assert longer.bars == 0
+    assert longer.events == 2 * own.events
+    assert longer.gamma**2 == pytest.approx(own.gamma)
+    assert longer.likeliest == pytest.approx(max(1e-30, own.likeliest**2))
+    kept = preset(name, length=2 * own.length, events=640, gamma=0.5)  # type: ignore[arg-type]
+    assert (kept.events, kept.gamma) == (640, 0.5)
+
+
+def test_bars_are_those_of_the_metre() -> None:
+    assert preset("tune", meter="6/8").length == 96
+    assert preset("quick", bars=4).length == 64
+    assert finetune_defaults(["--preset", "tune", "--bars", "16"]).events == 2 * preset("tune").events
+    with pytest.raises(InputError, match="--bars 8 and --length 128; give one of them"):
+        finetune_defaults(["--bars", "8", "--length", "128"])
