@@ -124,7 +124,7 @@ def together(sets: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
                 odds = scores.double() @ weights[:rules] + weights[rules + index]
                 total = total + len(pair[0]) * torch.nn.functional.softplus(-sign * odds).mean()
         total.backward()
-        return float(total), weights.grad.numpy()
+        return float(total.detach()), weights.grad.numpy()
 
     bounds = [(0, None)] * rules + [(None, None)] * len(sets)
     start = np.zeros(rules + len(sets))

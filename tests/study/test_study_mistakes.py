@@ -83,7 +83,7 @@ def test_a_database_that_does_not_fit_is_refused_and_kept(
             ("new", "x", "--sources", "psi", "few", "--pairs", "4", "--bars", "4"),
             "few: 3 melodies of 64 events or more",
         ),
-        (("new", "x", "--sources", "psi", "human", "--bars", "31"), "human"),
+        (("new", "x", "--sources", "psi", "human", "--bars", "31", "--pairs", "40"), "human"),
         (("new", "full", "--sources", "psi", "human"), "full: exists already"),
         (
             ("new", "few/0.mid/x", "--sources", "psi", "human", "--pairs", "1", "--catch", "0"),
