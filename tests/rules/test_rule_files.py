@@ -270,7 +270,7 @@ def test_an_installed_package_brings_rules_and_a_broken_one_hides_none(installed
 def test_a_book_can_name_the_rules_of_an_installed_package(installed: Path) -> None:
     shown = command_line(installed, "rules", "check", str(EXAMPLES / "rltuner-blues" / "blues.toml"))
     assert shown.returncode == 0, shown.stderr
-    assert "13 rules keep the contract" in shown.stdout
+    assert "15 rules keep the contract" in shown.stdout
     without = command_line(Path(), "rules", "check", str(EXAMPLES / "rltuner-blues" / "blues.toml"))
     assert without.returncode == 2
     assert "unknown rule 'blues_scale'" in without.stderr
