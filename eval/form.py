@@ -14,13 +14,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from rltuner.eval.texture import NAN, mean_where
 from rltuner.melody import Melodies
 from rltuner.melody.key import Key
 from rltuner.rules.bars import NOWHERE, PHRASE, by_bar, shapes
 from rltuner.rules.phrase_cadence import DOMINANT, is_degree
 from rltuner.rules.tonic_frame import last_pitch
 
-NAN = float("nan")
 LAGS = (1, 2, 4, 8)  # bars
 
 
@@ -53,7 +53,7 @@ def similarity(melodies: Melodies, lag: int) -> Tensor:
     if bars.shape[1] <= lag:
         return torch.full((len(melodies),), NAN, dtype=torch.float64)
     same = (bars[:, lag:] == bars[:, :-lag]).double().mean(dim=2)
-    return _mean(same, torch.arange(lag, bars.shape[1]) < bars_of(melodies)[:, None])
+    return mean_where(same, torch.arange(lag, bars.shape[1]) < bars_of(melodies)[:, None])
 
 
 def compressed(melodies: Melodies) -> Tensor:
@@ -142,12 +142,7 @@ def _share_of_returning(melodies: Melodies, *kinds: Tensor) -> Tensor:
         for k in range(1, bars[0].shape[1])
     ]
     inside = torch.arange(1, bars[0].shape[1]) < bars_of(melodies)[:, None]
-    return _mean(torch.stack(came_before, dim=1).double(), inside)
-
-
-def _mean(values: Tensor, chosen: Tensor) -> Tensor:
-    count = chosen.sum(dim=1)
-    return torch.where(count > 0, torch.where(chosen, values, 0.0).sum(dim=1) / count.clamp(min=1), NAN)
+    return mean_where(torch.stack(came_before, dim=1).double(), inside)
 
 
 def _phrase_ends(melodies: Melodies, bars: int, wanted: tuple[int, ...], key: str) -> Tensor:
@@ -164,7 +159,7 @@ def _phrase_ends(melodies: Melodies, bars: int, wanted: tuple[int, ...], key: st
         dim=1,
     )
     whole = torch.tensor([-(-place // (2 * PHRASE * step)) * 2 * PHRASE * step for place in places])
-    return _mean(found.nan_to_num(), (whole <= melodies.lengths[:, None]) & ~found.isnan())
+    return mean_where(found.nan_to_num(), (whole <= melodies.lengths[:, None]) & ~found.isnan())
 
 
 def _end_of(melodies: Melodies, ends: Tensor, wanted: tuple[int, ...], key: Key) -> Tensor:

@@ -69,12 +69,13 @@ def feature_overlaps(
 
 def _feature(melodies: Melodies, name: str) -> Tensor:
     """float64 [n, 1] or [n, bins] of the melodies that have it."""
-    values = FEATURES[name](melodies)[:, None] if name in FEATURES else _shares(HISTOGRAMS[name](melodies))
+    values = FEATURES[name](melodies)[:, None] if name in FEATURES else shares(HISTOGRAMS[name](melodies))
     return values[~values.isnan().any(dim=1)]
 
 
-def _shares(counts: Tensor) -> Tensor:
-    return counts / counts.sum(dim=1, keepdim=True)  # NaN where there is nothing
+def shares(counts: Tensor) -> Tensor:
+    """Each row of counts [B, bins] as shares of its sum; NaN where there is nothing."""
+    return counts / counts.sum(dim=1, keepdim=True)
 
 
 def _overlap(within: NDArray[np.float64], between: NDArray[np.float64]) -> Overlap:
@@ -112,7 +113,7 @@ def features(melodies: Melodies) -> NDArray[np.float64]:
     parts = []
     for part in batches(melodies):
         numbers = torch.stack([feature(part) for feature in FEATURES.values()], dim=1)
-        parts.append(torch.cat([numbers, *(_shares(h(part)) for h in HISTOGRAMS.values())], dim=1))
+        parts.append(torch.cat([numbers, *(shares(h(part)) for h in HISTOGRAMS.values())], dim=1))
     return torch.cat(parts).numpy()
 
 

@@ -96,12 +96,12 @@ def mean_inter_onset(melodies: Melodies) -> Tensor:
     """Mean onset-to-onset interval, steps; NaN with fewer than two notes."""
     chosen = melodies.is_onset & (melodies.previous_onset >= 0)
     steps = torch.arange(melodies.events.shape[1])
-    return _mean((steps - melodies.previous_onset).double(), chosen)
+    return mean_where((steps - melodies.previous_onset).double(), chosen)
 
 
 def mean_interval(melodies: Melodies) -> Tensor:
     """Mean size of the melodic intervals, semitones; NaN with fewer than two notes."""
-    return _mean(melodies.interval.abs().double(), melodies.is_onset & (melodies.previous_pitch >= 0))
+    return mean_where(melodies.interval.abs().double(), melodies.is_onset & (melodies.previous_pitch >= 0))
 
 
 def groove_consistency(melodies: Melodies) -> Tensor:
@@ -116,7 +116,7 @@ def groove_consistency(melodies: Melodies) -> Tensor:
         return torch.full((len(melodies),), NAN, dtype=torch.float64)
     differs = (bars[:, 1:] != bars[:, :-1]).double().mean(dim=2)  # (B, bars - 1)
     inside = torch.arange(1, bars.shape[1]) < count[:, None]
-    return 1 - _mean(differs, inside)
+    return 1 - mean_where(differs, inside)
 
 
 def empty_bar_rate(melodies: Melodies) -> Tensor:
@@ -128,7 +128,7 @@ def empty_bar_rate(melodies: Melodies) -> Tensor:
     size = melodies.meter.steps_per_bar
     sounds = _by_bar((sounding_pitch(melodies) >= 0) & melodies.valid, size).any(dim=2)
     inside = torch.arange(sounds.shape[1]) < _bars_of(melodies)[:, None]
-    return _mean((~sounds).double(), inside)
+    return mean_where((~sounds).double(), inside)
 
 
 FEATURES: dict[str, Callable[[Melodies], Tensor]] = {
@@ -152,7 +152,7 @@ def _histogram(values: Tensor, chosen: Tensor, size: int) -> Tensor:
     return counts.scatter_add_(1, torch.where(chosen, values, 0), chosen.double())
 
 
-def _mean(values: Tensor, chosen: Tensor) -> Tensor:
+def mean_where(values: Tensor, chosen: Tensor) -> Tensor:
     """Over the chosen entries of each row; NaN where there is none."""
     count = chosen.sum(dim=1)
     return torch.where(count > 0, torch.where(chosen, values, 0.0).sum(dim=1) / count.clamp(min=1), NAN)

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from rltuner.eval.counts import batches
 from rltuner.eval.form import FORM, LAGS, returning_moved
+from rltuner.eval.likeness import shares
 from rltuner.eval.texture import (
+    NAN,
     groove_consistency,
     inter_onset_histogram,
     interval_histogram,
@@ -24,7 +26,6 @@ from rltuner.rules.bars import by_bar
 from rltuner.rules.grid import last_where, previous_interval, sounding_pitch
 from rltuner.rules.tonic_frame import last_pitch
 
-NAN = float("nan")
 CHORDS = ((0,), (0, 4, 7), (2, 7, 11))  # the tonic, its triad, the dominant's
 STEP, LEAP = 2, 5  # semitones: at most a step, at least a leap
 
@@ -51,7 +52,7 @@ def _rhythm(melodies: Melodies) -> list[Tensor]:
         onsets.mean(dim=1),
         onsets.sum(dim=2),
         by_bar(melodies, melodies.events == NOTE_OFF).double().mean(dim=1),
-        _shares(inter_onset_histogram(melodies)),
+        shares(inter_onset_histogram(melodies)),
         groove_consistency(melodies),
         melodies.lengths - last,
     ]
@@ -66,7 +67,7 @@ def _intervals(melodies: Melodies) -> list[Tensor]:
     steps = (size.abs() <= STEP) & (before.abs() <= STEP)
     thirds = (size.abs() > STEP) & (before.abs() > STEP)
     return [
-        _shares(interval_histogram(melodies)),
+        shares(interval_histogram(melodies)),
         _share(size == 0, has),
         _share(size.abs() >= LEAP, has),
         _share(~onward, two),
@@ -91,7 +92,7 @@ def _pitch(melodies: Melodies) -> list[Tensor]:
         for chord in CHORDS
     ]
     return [
-        _shares(pitch_class_histogram(melodies)),
+        shares(pitch_class_histogram(melodies)),
         mean,
         ((known - mean[:, None]) ** 2).nanmean(dim=1).sqrt(),
         high,
@@ -130,7 +131,3 @@ def _repetition(melodies: Melodies) -> list[Tensor]:
 
 def _share(chosen: Tensor, counted: Tensor) -> Tensor:
     return (chosen & counted).sum(dim=1) / counted.sum(dim=1)  # NaN where nothing is counted
-
-
-def _shares(counts: Tensor) -> Tensor:
-    return counts / counts.sum(dim=1, keepdim=True)

@@ -26,6 +26,7 @@ from rltuner.eval.rewards import reward_counts
 from rltuner.eval.rows import HELD_OUT_ROWS, Row
 from rltuner.eval.sources import HUMAN, Source, read_source
 from rltuner.eval.table import markdown_table
+from rltuner.generating.generate import best_of as best_of_each
 from rltuner.melody import Melodies, Meter
 from rltuner.melody.tunes import human_tunes, training_tunes
 from rltuner.networks.compose import compose
@@ -34,7 +35,6 @@ from rltuner.networks.policy import load
 from rltuner.pretraining.training import fit_of
 from rltuner.rules import load_rulebook
 from rltuner.rules.bars import by_bar
-from rltuner.rules.book import RuleBook
 
 SECTION = "Whole tunes"
 OLD, NEW = "gauldin_two_bars", "gauldin"
@@ -87,7 +87,7 @@ def columns(
         policy.network.meter = meter
         many = compose(policy, count * best_of, length, seed=1)
         batches[f"{sources[0]}, best of {best_of}"] = (
-            Source(sources[0], chosen(many, book, best_of), policy=policy),
+            Source(sources[0], best_of_each(many, book, best_of), policy=policy),
             "random_note",
         )
     found: dict[str, Mapping[str, Estimate]] = {}
@@ -99,12 +99,6 @@ def columns(
         rewards = estimates_of({OLD: by_old}, replicate({OLD: by_old}, composed.groups), composed.groups)
         found[name] = {**estimates, **rewards, NEW: estimates["rule_total"], **rhythm(composed.melodies)}
     return found
-
-
-def chosen(melodies: Melodies, book: RuleBook, best_of: int) -> Melodies:
-    """Of every `best_of` in a row the one that the book rewards most."""
-    totals = reward_counts(melodies, book)["total"].numerator.view(-1, best_of)
-    return melodies[totals.argmax(dim=1) + best_of * torch.arange(len(totals))]
 
 
 def predictions(source: str) -> str:

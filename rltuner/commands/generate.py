@@ -10,7 +10,7 @@ from rltuner.interrupts import importing
 def generate(config: GenerateConfig) -> Command:
     """Write melodies of a checkpoint as MIDI, audio, piano rolls and MusicXML.
 
-    Example: rltuner generate psi --count 24 --key "G major" --png --out samples
+    Example: rltuner generate --count 24 --key "G major" --png --out samples
     """
 
     def run() -> object:
