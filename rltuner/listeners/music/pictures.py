@@ -40,7 +40,9 @@ def draw_map(
         axes.set_xlabel("1st component")
         axes.set_ylabel("2nd component")
     solid.set_zlabel("3rd component")
-    flat.legend(fontsize=7)
+    figure.legend(
+        *flat.get_legend_handles_labels(), loc="outside lower left", ncols=6, fontsize=7
+    )  # beside the points, not on them
     flat.set_title(title)
     heat = figure.add_subplot(1, 3, 3)
     image = heat.imshow(distances, cmap="viridis")
